@@ -1,0 +1,3 @@
+"""trader: runs trading strategies against real brokers, unattended."""
+
+__version__ = "0.1.0"

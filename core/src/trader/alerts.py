@@ -1,0 +1,82 @@
+"""Alerts to transports, without ever holding up trading: a bounded queue, a thread of its own, failures counted.
+
+The same alert (event and text) is sent once an hour; what was held back is counted. Critical alerts are never held
+back, and never dropped for lower ones.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from trader.model import Alert, Delivered, Failed, Severity
+from trader.protocols import AlertTransport
+
+QUIET = timedelta(hours=1)
+ROOM = 1_000
+
+
+class Alerts:
+    """Takes alerts from anywhere, hands them to every transport. `fault(transport, reason)` hears of failures."""
+
+    def __init__(
+        self,
+        transports: Sequence[tuple[str, AlertTransport]],
+        *,
+        now: Callable[[], datetime],
+        fault: Callable[[str, str], None],
+    ) -> None:
+        self._transports, self._now, self._fault = tuple(transports), now, fault
+        self._queue: queue.Queue[Alert | None] = queue.Queue()
+        self._receipts: dict[tuple[str, str], Delivered] = {}
+        self._last: dict[str, datetime] = {}
+        self.delivered = self.failed = self.dropped = self.held_back = 0
+        self._count = 0
+        self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
+        if self._transports:
+            self._thread.start()
+
+    def raise_(self, severity: Severity, event: str, text: str, facts: Mapping[str, str] | None = None) -> Alert | None:
+        """The alert that is now on its way; None if it was held back or there is no room for it."""
+        now = self._now()
+        fingerprint = blake2b(f"{event}\x1f{text}".encode(), digest_size=8).hexdigest()
+        last = self._last.get(fingerprint)
+        if severity is not Severity.CRITICAL and last is not None and now - last < QUIET:
+            self.held_back += 1
+            return None
+        self._last[fingerprint] = now
+        self._count += 1
+        alert = Alert(f"{fingerprint}-{self._count}", severity, event, text, now, fingerprint, dict(facts or {}))
+        if severity is not Severity.CRITICAL and self._queue.qsize() >= ROOM:
+            self.dropped += 1
+            return None
+        if self._transports:
+            self._queue.put(alert)
+        return alert
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Deliver what waits, at most for `timeout` seconds."""
+        if self._transports:
+            self._queue.put(None)
+            self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while (alert := self._queue.get()) is not None:
+            for name, transport in self._transports:
+                self._send(name, transport, alert)
+
+    def _send(self, name: str, transport: AlertTransport, alert: Alert) -> None:
+        key = (name, alert.fingerprint)
+        try:
+            answer = transport.send(alert, self._receipts.get(key))
+        except BaseException as error:  # noqa: BLE001 - a transport that raises must not end the thread
+            answer = Failed(f"{type(error).__name__}: {error}")
+        if isinstance(answer, Delivered):
+            self.delivered += 1
+            self._receipts[key] = answer
+        else:
+            self.failed += 1
+            self._fault(name, answer.reason)

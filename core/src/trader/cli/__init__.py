@@ -1,0 +1,101 @@
+"""The command line: one small file a command group, imported only when its command is typed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from trader.cli.options import json_option, set_option, settings_option
+from trader.errors import TraderError
+
+COMMANDS = {
+    "init": ("trader.cli.init:init", "Write settings.toml, .env.example and .gitignore into this folder."),
+    "plugins": ("trader.cli.plugins:plugins", "List, show, enable and disable plugins."),
+    "config": ("trader.cli.config:config", "Check and show the settings."),
+    "run": ("trader.cli.run:run", "Trade: play cycles until the data ends or you stop it."),
+    "release": ("trader.cli.release:release", "Let a session that was started with --hold trade."),
+    "status": ("trader.cli.status:status", "Where every book stands."),
+    "positions": ("trader.cli.positions:positions", "What is held."),
+    "orders": ("trader.cli.orders:orders", "Every order and what became of it."),
+    "fills": ("trader.cli.fills:fills", "Every execution."),
+    "decisions": ("trader.cli.decisions:decisions", "The decision diary."),
+    "why": ("trader.cli.why:why", "Why a symbol was traded or not, or what became of an order."),
+}
+"""Name -> (where it lives, its line in --help): the list costs no import of any of them."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is typed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, COMMANDS, 1)
+            guess = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(f"There is no command '{name}'.{guess} See: trader --help", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from trader import __version__
+
+        click.echo(f"trader {__version__}")
+        context.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 unexpected, 2 settings or command line, 3 plugin, 4 data, 5 database, 6 refused,"
+    " 7 unreachable, 130 interrupted.",
+)
+@settings_option
+@set_option
+@json_option
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="The version.")
+def trader() -> None:
+    """Run trading strategies against brokers, unattended. Paper by default."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """The program `trader`. Faults of the user's input end as one paragraph and an exit code, never as a traceback."""
+    try:
+        code: Any = trader.main(args, prog_name="trader", standalone_mode=False)
+    except TraderError as error:
+        _explain(str(error))
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        code = 130
+    except BrokenPipeError:  # the reader of a pipe went away: `trader orders | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,220 @@
+"""One cycle: exits, coverage, pipeline, allocation, portfolio rules, balancer, planner, order rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.cycle import allocation, exits, pipeline, planner, risk
+from trader.cycle.balancer import Balancer, Threshold
+from trader.cycle.coverage import Coverage
+from trader.cycle.decision import Decision, Verdict
+from trader.cycle.market import Market
+from trader.cycle.pipeline import Opinion, Stage
+from trader.cycle.planner import Grid, Orders, Stamp
+from trader.cycle.portfolio import BookView, Portfolio
+from trader.model import Array, OrderRef, Refusal
+from trader.protocols import Allocator, ExecutionStyle, HasExits, PortfolioRule, RiskRule
+
+
+@dataclass(slots=True)
+class Desk:
+    """How one book decides: its plugins and its settings. Read once at start; nothing is looked up in a cycle.
+
+    `gross`: sum of |weights| that may be invested. `plans`: False in read_only mode, nothing is planned.
+    `reduce_only`: what would open or enlarge a position is left out.
+    """
+
+    stages: Sequence[Stage]
+    allocator: tuple[str, Allocator]
+    style: tuple[str, ExecutionStyle]
+    coverage: Coverage
+    grid: Grid
+    balancer: Balancer = field(default_factory=Threshold)
+    portfolio_rules: Sequence[tuple[str, PortfolioRule]] = ()
+    order_rules: Sequence[tuple[str, RiskRule]] = ()
+    exits: exits.ExitRules = field(default_factory=exits.ExitRules)
+    cash_buffer: float = 0.01
+    allow_short: bool = False
+    gross: float = 1.0
+    sells_fund_buys: bool = True
+    plans: bool = True
+    reduce_only: bool = False
+    lookback: int = field(init=False)
+    """Bars that a symbol must have before it takes part; the longest of its plugins."""
+    exiting: list[tuple[str, HasExits, int]] = field(init=False)
+    """The strategies that have a word on what is held."""
+
+    def __post_init__(self) -> None:
+        self.lookback = max([stage.strategy.lookback for stage in self.stages] + [self.allocator[1].lookback, 1])
+        self.exiting = [
+            (stage.name, stage.strategy, stage.strategy.lookback)
+            for stage in self.stages
+            if isinstance(stage.strategy, HasExits)
+        ]
+
+
+def decide(
+    desk: Desk, market: Market, portfolio: Portfolio, row: int, *, number: int, cycle_id: str, stamp: Stamp, mark: planner.Ints
+) -> Decision:
+    """The Decision of one book at the end of bar `row`. `mark`: (symbols,) the closes in ticks. Pure."""
+    panel, grid = market.panel, desk.grid
+    price = panel.close[row]
+    held = _held_weights(portfolio, price, grid)
+    verdict = desk.coverage.judge(market, portfolio, row, desk.lookback)
+    decision = Decision(
+        stamp.book, cycle_id, number, stamp.at, panel.symbols, portfolio.equity, portfolio.cash, price,
+        portfolio.quantity.copy(), held, verdict, allocator=desk.allocator[0], balancer=desk.balancer.name,
+    )  # fmt: skip
+    book = BookView(portfolio, panel.symbols, price, grid.multiplier, stamp.at, market.instruments, market.quotes)
+    leaving = _exits(desk, market, portfolio, row, decision)
+    opinion = _opinion(desk, market, row, verdict, decision)
+    target = _targets(desk, market, row, opinion, held, book, decision)
+    if not desk.plans:
+        verdict[verdict == Verdict.HELD] = Verdict.NOT_PLANNED
+        return decision
+    due = _due(desk, target, portfolio, price, verdict, decision)
+    exit_plans = planner.plan_exits(_without_orders(leaving, portfolio, decision), portfolio, grid, stamp, mark)
+    for exit_plan in exit_plans:
+        _approve(exit_plan, risk.judge(exit_plan, desk.order_rules, book), decision)
+    _plan(desk, market, due, target, portfolio, stamp, mark, book, decision)
+    return decision
+
+
+def _held_weights(portfolio: Portfolio, price: Array, grid: Grid) -> Array:
+    if portfolio.equity <= 0:
+        return np.zeros(len(price))
+    value = portfolio.quantity * price * grid.multiplier
+    return np.where(portfolio.quantity == 0.0, 0.0, value / portfolio.equity)
+
+
+def _exits(desk: Desk, market: Market, portfolio: Portfolio, row: int, decision: Decision) -> list[exits.Exit]:
+    found, faults = exits.ask(
+        desk.exits, desk.exiting, market, portfolio, market.panel.close[row], desk.grid.multiplier, row
+    )
+    decision.faults += faults
+    decision.exits = [exit.record(market.panel.symbols) for exit in found]
+    for exit in found:
+        if exit.stop is None:
+            decision.verdict[exit.column] = Verdict.EXITED
+    return found
+
+
+def _opinion(desk: Desk, market: Market, row: int, verdict: NDArray[np.int8], decision: Decision) -> Opinion:
+    columns = np.flatnonzero(verdict == Verdict.HELD)
+    opinion = pipeline.score(
+        desk.stages, market, row, columns, allow_short=desk.allow_short, gross=desk.gross
+    )
+    decision.stages, decision.score = opinion.stages, opinion.score
+    decision.notes += opinion.notes
+    decision.faults += opinion.faults
+    if opinion.faults:
+        verdict[columns] = Verdict.FAULT
+    else:
+        verdict[columns[np.isnan(opinion.score[columns])]] = Verdict.NO_OPINION
+    return opinion
+
+
+def _targets(
+    desk: Desk, market: Market, row: int, opinion: Opinion, held: Array, book: BookView, decision: Decision
+) -> Array:
+    """Target weights (symbols,) after the portfolio rules; NaN: keep."""
+    if opinion.weights is not None:
+        targets = allocation.Targets(opinion.score, [])
+        decision.allocator = ""
+    else:
+        investable = max(0.0, desk.gross * (1.0 - desk.cash_buffer))
+        name, allocator = desk.allocator
+        targets = allocation.allocate(name, allocator, opinion.score, market, row, held, investable)
+    if targets.fault is None:
+        targets = allocation.shrink(targets, desk.portfolio_rules, book, held)
+    if targets.fault is not None:
+        decision.faults.append(targets.fault)
+        decision.verdict[decision.verdict == Verdict.HELD] = Verdict.FAULT
+    decision.target, decision.shrunk = targets.weight, targets.shrunk
+    return targets.final
+
+
+def _due(
+    desk: Desk, target: Array, portfolio: Portfolio, price: Array, verdict: NDArray[np.int8], decision: Decision
+) -> NDArray[np.bool_]:
+    """Where a trade is due and may be planned now. What still works for a symbol and no longer fits is cancelled."""
+    if portfolio.equity <= 0:
+        decision.notes.append("equity is not above 0: nothing is planned")
+        return np.zeros(len(target), bool)
+    grid = desk.grid
+    heading = (portfolio.quantity + portfolio.pending) * grid.multiplier * price / portfolio.equity
+    due: NDArray[np.bool_] = desk.balancer.due(target, np.where(np.isnan(heading), 0.0, heading))
+    open_to = verdict == Verdict.HELD
+    wanted = due & open_to
+    for order in portfolio.working:
+        if wanted[order.column] and order.cancellable:
+            decision.cancels.append(order.ref)
+    verdict[open_to & ~due] = np.where(target[open_to & ~due] == 0.0, Verdict.NO_CHANGE, Verdict.IN_BAND)
+    verdict[wanted & portfolio.unresolved] = Verdict.UNRESOLVED
+    return wanted & ~portfolio.unresolved
+
+
+def _without_orders(leaving: list[exits.Exit], portfolio: Portfolio, decision: Decision) -> list[exits.Exit]:
+    """Exits that can be planned now. One whose symbol has an order at work waits for its cancel; a stop that already
+    stands at its level stays."""
+    at_work: dict[int, list[tuple[OrderRef, float | None, bool]]] = {}
+    for order in portfolio.working:
+        at_work.setdefault(order.column, []).append((order.ref, order.stop, order.cancellable))
+    ready = []
+    for exit in leaving:
+        orders = at_work.get(exit.column, [])
+        if not orders:
+            ready.append(exit)
+        elif exit.stop is None or all(stop is None or abs(stop - exit.stop) > 1e-9 for _, stop, _ in orders):
+            known = {ref.client_id for ref in decision.cancels}
+            decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
+    return ready
+
+
+def _plan(
+    desk: Desk, market: Market, due: NDArray[np.bool_], target: Array, portfolio: Portfolio, stamp: Stamp,
+    mark: planner.Ints, book: BookView, decision: Decision,
+) -> None:  # fmt: skip
+    planned = planner.plan(
+        due, target, portfolio, desk.grid, stamp, mark, desk.style, decision.verdict,
+        cash_buffer=desk.cash_buffer, sells_fund_buys=desk.sells_fund_buys, reduce_only=desk.reduce_only,
+        quotes=market.quotes,
+    )  # fmt: skip
+    if planned.fault is not None:
+        decision.faults.append(planned.fault)
+    orders = planned.orders
+    judgement = risk.judge(orders, desk.order_rules, book)
+    refused_sells = ~judgement.passed & ~orders.increases & (orders.lots < 0)
+    if refused_sells.any():
+        planned = _fund_anew(orders, judgement, portfolio, desk, mark, decision)
+        judgement = risk.Judgement(np.ones(len(planned.orders), bool), {}, [])
+    decision.trimmed = planned.trimmed
+    _approve(planned.orders, judgement, decision)
+
+
+def _fund_anew(
+    orders: Orders, judgement: risk.Judgement, portfolio: Portfolio, desk: Desk, mark: planner.Ints, decision: Decision
+) -> planner.Planned:
+    """A sell was refused: what is left of the plan is funded again without its proceeds. Buys only shrink."""
+    _deny(orders, judgement.refusals, decision)
+    decision.faults += judgement.faults
+    budget = planner.spendable(portfolio, desk.grid, mark, desk.cash_buffer)
+    rest = orders.keep(judgement.passed)
+    return planner.fund(rest, budget, decision.verdict, sells_fund_buys=desk.sells_fund_buys)
+
+
+def _approve(orders: Orders, judgement: risk.Judgement, decision: Decision) -> None:
+    decision.faults += judgement.faults
+    _deny(orders, judgement.refusals, decision)
+    passed = orders if judgement.passed.all() else orders.keep(judgement.passed)
+    decision.approved += risk.approve(passed)
+
+
+def _deny(orders: Orders, refusals: Mapping[int, Refusal], decision: Decision) -> None:
+    for row, refusal in sorted(refusals.items()):
+        decision.denied.append((orders.order(row), refusal))
+        decision.verdict[orders.column[row]] = Verdict.REFUSED

@@ -1,0 +1,328 @@
+"""Trades to orders: whole lots, whole ticks, sells before the buys they fund. The one place where rounding happens.
+
+Every rounding goes towards less risk: target positions and bought quantities toward zero, reductions up to the lot,
+a buy's limit down and a sell's limit up to the tick. Lots and ticks are integers in arrays; `OrderRequest`s with
+`Decimal`s are made where an order leaves for the store or a venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.cycle.decision import Fault, Verdict
+from trader.cycle.exits import Exit
+from trader.cycle.portfolio import Portfolio
+from trader.errors import BadAnswer
+from trader.model import Array, Instrument, OrderRequest, OrderType, Purpose, Quote, Side, TimeInForce
+from trader.protocols import ExecutionStyle, Leg, Trades
+
+Ints = NDArray[np.int64]
+MARKET = Leg(OrderType.MARKET)
+
+
+class Grid:
+    """The venue's steps for a panel's columns: ticks, lots, multipliers as floats and as exact decimals."""
+
+    def __init__(self, symbols: Sequence[str], instruments: Mapping[str, Instrument]) -> None:
+        rows = [instruments[symbol] for symbol in symbols]
+        self.symbols = tuple(symbols)
+        self.ticks = [row.tick for row in rows]
+        self.lots = [row.lot for row in rows]
+        self.whole_lots = [row.lot == 1 for row in rows]
+        self.tick = np.array([float(row.tick) for row in rows])
+        self.lot = np.array([float(row.lot) for row in rows])
+        self.multiplier = np.array([float(row.multiplier) for row in rows])
+        self.min_notional = np.array([float(row.min_notional) for row in rows])
+        self.cash_settled = np.array([row.settlement == "cash" for row in rows])
+        self.shortable = np.array([row.shortable for row in rows])
+
+    def quantity(self, column: int, lots: int) -> Decimal:
+        """`lots` (unsigned) in units, exact."""
+        return Decimal(lots) if self.whole_lots[column] else lots * self.lots[column]
+
+    def price(self, column: int, ticks: int) -> Decimal:
+        """`ticks` in currency, exact."""
+        return ticks * self.ticks[column]
+
+    def to_ticks(self, prices: Array) -> Ints:
+        """(symbols,) the nearest tick of each price; 0 where there is none."""
+        return np.rint(np.where(np.isnan(prices), 0.0, prices) / self.tick).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every order of a cycle carries. `ids(symbol, leg)` mints a client id, `key` is the broker's."""
+
+    book: str
+    at: datetime
+    ids: Callable[[str, int], str]
+    key: Callable[[str], str]
+
+
+@dataclass
+class Orders:
+    """The `Plan` of a cycle: one row an order, in sending order. `lots` are signed; `level` is the limit or stop in
+    ticks (0: none)."""
+
+    grid: Grid
+    stamp: Stamp
+    mark: Ints
+    """(symbols,) the marks in ticks."""
+    column: NDArray[np.intp]
+    lots: Ints
+    increases: NDArray[np.bool_]
+    leg: Ints
+    legs: Sequence[Leg]
+    """`legs[leg // 2]` is how an order goes out; an odd `leg` opens, an even one reduces."""
+    level: Ints
+    purpose: Purpose = Purpose.REBALANCE
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    @cached_property
+    def quantity(self) -> Array:
+        return self.lots * self.grid.lot[self.column]
+
+    @cached_property
+    def price(self) -> Array:
+        ticks = np.where(self.level > 0, self.level, self.mark[self.column])
+        return ticks * self.grid.tick[self.column]
+
+    @cached_property
+    def notional(self) -> Array:
+        at_mark = self.mark[self.column] * self.grid.tick[self.column]
+        worst = np.where(self.increases, np.maximum(at_mark, self.price), at_mark)
+        return self.quantity * worst * self.grid.multiplier[self.column]
+
+    @cached_property
+    def orders(self) -> list[OrderRequest]:
+        return [self.order(index) for index in range(len(self.column))]
+
+    def order(self, index: int) -> OrderRequest:
+        """Row `index` as it leaves: exact, with its ids."""
+        column, lots, number = int(self.column[index]), int(self.lots[index]), int(self.leg[index])
+        leg = self.legs[number // 2]
+        level = self.grid.price(column, int(self.level[index])) if self.level[index] else None
+        symbol = self.grid.symbols[column]
+        client_id = self.stamp.ids(symbol, number)
+        stop = leg.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+        return OrderRequest(
+            client_id,
+            self.stamp.key(client_id),
+            self.stamp.book,
+            symbol,
+            Side.BUY if lots > 0 else Side.SELL,
+            self.grid.quantity(column, abs(lots)),
+            leg.type,
+            leg.time_in_force,
+            None if stop else level,
+            level if stop else None,
+            not self.increases[index],
+            self.purpose,
+            self.grid.price(column, int(self.mark[column])),
+            self.stamp.at,
+        )
+
+    def cost(self) -> Array:
+        """Cash that each order takes (> 0) or brings (< 0); 0 for margin-settled instruments."""
+        return np.where(self.grid.cash_settled[self.column], self.notional, 0.0)
+
+    def keep(self, rows: NDArray[np.bool_], lots: Ints | None = None) -> Orders:
+        """The rows where `rows`, with other lots if given."""
+        lots = self.lots if lots is None else lots
+        picked = (self.column[rows], lots[rows], self.increases[rows], self.leg[rows])
+        return Orders(self.grid, self.stamp, self.mark, *picked, self.legs, self.level[rows], self.purpose)
+
+
+def nothing(grid: Grid, stamp: Stamp, mark: Ints) -> Orders:
+    """A plan without orders."""
+    none = np.empty(0, np.int64)
+    return Orders(grid, stamp, mark, none.astype(np.intp), none, none.astype(bool), none, (MARKET,), none)
+
+
+@dataclass(slots=True)
+class Planned:
+    """The orders, what cash did not reach (symbol, wished, planned), and a style that failed."""
+
+    orders: Orders
+    trimmed: list[tuple[str, float, float]]
+    fault: Fault | None = None
+
+
+def plan(
+    due: NDArray[np.bool_],
+    target: Array,
+    portfolio: Portfolio,
+    grid: Grid,
+    stamp: Stamp,
+    mark: Ints,
+    style: tuple[str, ExecutionStyle],
+    verdict: NDArray[np.int8],
+    *,
+    cash_buffer: float,
+    sells_fund_buys: bool = True,
+    reduce_only: bool = False,
+    quotes: Mapping[str, Quote] | None = None,
+) -> Planned:
+    """Orders for the trades that are `due` (symbols,), towards `target` weights. Writes what stops a trade into
+    `verdict`. Sells and covers come first; buys are funded in plan order from settled cash, what the sells bring, less
+    the buffer and what working buys may still take."""
+    columns = np.flatnonzero(due)
+    if len(columns) == 0:
+        return Planned(nothing(grid, stamp, mark), [])
+    held = portfolio.lots[columns]
+    worth = mark[columns] * grid.tick[columns] * grid.multiplier[columns] * grid.lot[columns]
+    wanted = np.trunc(target[columns] * portfolio.equity / worth).astype(np.int64)
+    delta = wanted - held
+    reduce = np.where(np.sign(delta) == -np.sign(held), np.sign(delta) * np.minimum(np.abs(delta), np.abs(held)), 0)
+    opening = delta - reduce
+    verdict[columns] = np.where(delta == 0, Verdict.BELOW_LOT, Verdict.ORDERED)
+    opening[(opening < 0) & ~grid.shortable[columns]] = 0
+    if reduce_only:
+        verdict[columns[(opening != 0) & (reduce == 0)]] = Verdict.REDUCE_ONLY
+        opening[:] = 0
+    for part in (reduce, opening):
+        small = (part != 0) & (np.abs(part) * worth < grid.min_notional[columns])
+        verdict[columns[small]] = Verdict.BELOW_NOTIONAL
+        part[small] = 0
+    first, sells, buys = np.flatnonzero(reduce), np.flatnonzero(opening < 0), np.flatnonzero(opening > 0)
+    order = np.concatenate([first, sells, buys])
+    lots = np.concatenate([reduce[first], opening[sells], opening[buys]])
+    increases = np.arange(len(order)) >= len(first)
+    column = columns[order]
+    try:
+        orders = _place(style[1], Orders(grid, stamp, mark, column, lots, increases, lots * 0, (MARKET,), lots * 0), quotes)
+    except Exception as exc:
+        verdict[columns] = Verdict.FAULT
+        fault = Fault(style[0], "legs", exc, "nothing was ordered, all positions were held as they were")
+        return Planned(nothing(grid, stamp, mark), [], fault)
+    budget = spendable(portfolio, grid, mark, cash_buffer)
+    return fund(orders, budget, verdict, sells_fund_buys=sells_fund_buys)
+
+
+def spendable(portfolio: Portfolio, grid: Grid, mark: Ints, cash_buffer: float) -> float:
+    """Cash for buys before any sell: settled cash less the buffer and what working buys may still take."""
+    cash = portfolio.cash if portfolio.settled_cash is None else min(portfolio.cash, portfolio.settled_cash)
+    pending = np.maximum(portfolio.worst - np.maximum(portfolio.quantity, 0.0), 0.0) * mark * grid.tick * grid.multiplier
+    return cash - cash_buffer * max(portfolio.equity, 0.0) - float(pending[grid.cash_settled].sum())
+
+
+def fund(orders: Orders, budget: float, verdict: NDArray[np.int8], *, sells_fund_buys: bool) -> Planned:
+    """Cut buys that increase risk, in plan order, to what `budget` and the reducing sells pay for."""
+    cost = orders.cost()
+    needs = orders.increases & (orders.lots > 0) & (cost > 0)
+    if not needs.any():
+        return Planned(orders, [])
+    covers = cost[~orders.increases & (cost > 0)].sum()
+    if sells_fund_buys:
+        budget -= cost[~orders.increases & (cost < 0)].sum()
+    budget = max(0.0, budget - covers)
+    spent = np.cumsum(np.where(needs, cost, 0.0))
+    if spent[-1] <= budget:
+        return Planned(orders, [])
+    lots = orders.lots.copy()
+    left = np.maximum(0.0, budget - (spent - cost))
+    fits = np.floor(left / np.where(needs, cost / np.maximum(lots, 1), 1.0) * (1 - 1e-12)).astype(np.int64)
+    lots[needs] = np.minimum(lots[needs], fits[needs])
+    grid, column = orders.grid, orders.column
+    worth = orders.mark[column] * grid.tick[column] * grid.multiplier[column] * grid.lot[column]
+    lots[needs & (lots * worth < grid.min_notional[column])] = 0
+    cut = np.flatnonzero(lots != orders.lots)
+    trimmed = [
+        (grid.symbols[column[row]], float(orders.quantity[row]), float(lots[row] * grid.lot[column[row]]))
+        for row in cut.tolist()
+    ]
+    verdict[column[cut[lots[cut] == 0]]] = Verdict.NO_CASH
+    return Planned(orders.keep(lots != 0, lots), trimmed)
+
+
+def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | None) -> Orders:
+    """Let the execution style say how the orders go out, and round its limits to ticks."""
+    grid, column = orders.grid, orders.column
+    if len(column) == 0:
+        return orders
+    symbols = tuple(grid.symbols[index] for index in column.tolist())
+    unknown = np.full(len(column), np.nan)
+    bid, ask = unknown, unknown
+    if quotes:
+        bid = np.array([quotes[symbol].bid if symbol in quotes else np.nan for symbol in symbols])
+        ask = np.array([quotes[symbol].ask if symbol in quotes else np.nan for symbol in symbols])
+    sign = np.sign(orders.lots).astype(np.float64)
+    price = orders.mark[column] * grid.tick[column]
+    legs = tuple(style.legs(Trades(symbols, sign, np.abs(orders.quantity), price, bid, ask)))
+    _check_legs(legs, len(column))
+    parts = []
+    left = np.abs(orders.lots)
+    whole = sum(leg.fraction for leg in legs) > 1 - 1e-9
+    for number, leg in enumerate(legs):
+        last = whole and number == len(legs) - 1
+        lots = left if last else np.minimum(left, np.floor(np.abs(orders.lots) * leg.fraction).astype(np.int64))
+        left = left - lots
+        level = orders.level
+        if leg.limit is not None:
+            ticks = np.asarray(leg.limit, np.float64) / grid.tick[column]
+            level = np.where(sign > 0, np.floor(ticks + 1e-9), np.ceil(ticks - 1e-9)).astype(np.int64)
+            level = np.maximum(level, 1)
+        parts.append((lots * sign.astype(np.int64), np.full(len(column), 2 * number) + orders.increases, level))
+    # Sells of every leg go before buys: a stable sort on "increases" keeps plan order otherwise.
+    every = np.concatenate([part[0] for part in parts])
+    increases = np.tile(orders.increases, len(parts))
+    order = np.argsort(increases, kind="stable")
+    order = order[every[order] != 0]
+    leg_numbers = np.concatenate([part[1] for part in parts]).astype(np.int64)
+    levels = np.concatenate([part[2] for part in parts])
+    columns = np.tile(column, len(parts))
+    return Orders(
+        grid, orders.stamp, orders.mark, columns[order], every[order], increases[order], leg_numbers[order], legs, levels[order]
+    )
+
+
+def _check_legs(legs: Sequence[Leg], count: int) -> None:
+    if not legs or not all(isinstance(leg, Leg) for leg in legs):
+        raise BadAnswer("Expected one Leg or more.")
+    total = sum(leg.fraction for leg in legs)
+    if not all(0 < leg.fraction <= 1 for leg in legs) or not total <= 1 + 1e-9:
+        raise BadAnswer(f"Expected fractions above 0 that sum to at most 1, was {total:g}.")
+    for leg in legs:
+        if leg.type not in (OrderType.MARKET, OrderType.LIMIT):
+            raise BadAnswer(f"Expected market or limit legs, was {leg.type}.")
+        if (leg.type is OrderType.LIMIT) is not (leg.limit is not None):
+            raise BadAnswer("Expected limit prices for a limit leg, and for no other.")
+        if leg.limit is not None:
+            limit = np.asarray(leg.limit, np.float64)
+            if limit.shape != (count,) or not (np.isfinite(limit) & (limit > 0)).all():
+                raise BadAnswer(f"Expected finite limit prices above 0 of shape ({count},).")
+
+
+def plan_exits(exits: Sequence[Exit], portfolio: Portfolio, grid: Grid, stamp: Stamp, mark: Ints) -> list[Orders]:
+    """Orders for exits: at market to leave, stop orders (good till cancelled) to stand guard. Never more than is held;
+    a fraction of it is rounded up to the lot."""
+    plans = []
+    for leaving in (True, False):
+        rows = [exit for exit in exits if (exit.stop is None) is leaving]
+        if not rows:
+            continue
+        column = np.array([exit.column for exit in rows], np.intp)
+        held = portfolio.lots[column]
+        part = np.ceil(np.abs(held) * np.array([exit.fraction for exit in rows]) - 1e-9).astype(np.int64)
+        lots = -np.sign(held) * np.minimum(part, np.abs(held))
+        level = lots * 0
+        leg = MARKET
+        if not leaving:
+            leg = Leg(OrderType.STOP, TimeInForce.GTC)
+            ticks = np.array([exit.stop or 0.0 for exit in rows]) / grid.tick[column]
+            # A long's stop rounds up, a short's down: out earlier, not later.
+            level = np.where(held > 0, np.ceil(ticks - 1e-9), np.floor(ticks + 1e-9)).astype(np.int64)
+        none = np.zeros(len(column), bool)
+        purpose = Purpose.EXIT if leaving else Purpose.STOP
+        orders = Orders(grid, stamp, mark, column, lots, none, lots * 0, (leg,), level, purpose)
+        plans.append(orders.keep(lots != 0))
+    return plans

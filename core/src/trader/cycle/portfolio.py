@@ -1,0 +1,125 @@
+"""Where the book stands, in arrays over the panel's columns: what is held, on its way, and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.cycle.market import Window
+from trader.model import Account, Array, Instrument, OrderRef, Quote, Times
+
+NO_TIME = np.datetime64("NaT", "ns")
+
+
+@dataclass(slots=True)
+class Portfolio:
+    """The state a decision starts from; arrays have shape (symbols,), in the panel's order. Floats are estimates of the
+    ledger's exact numbers; `lots` is exact (held quantity in whole lots, toward zero)."""
+
+    cash: float
+    equity: float
+    quantity: Array
+    lots: NDArray[np.int64]
+    entry_price: Array
+    entry_time: Times
+    entry_row: NDArray[np.int64]
+    best: Array
+    pending: Array
+    """Signed units that working and unresolved orders may still add (stop orders that stand guard left out)."""
+    worst: Array
+    """Signed worst case, units: held plus every unresolved order that would enlarge it."""
+    unresolved: NDArray[np.bool_]
+    """A symbol with an order that is not terminal: not planned again."""
+    blocked: NDArray[np.bool_]
+    working: tuple[WorkingOrder, ...] = ()
+    account: Account | None = None
+    settled_cash: float | None = None
+    """What may be spent now where the venue settles later; None: all cash."""
+    peak_equity: float = 0.0
+    day_equity: float = 0.0
+    sent: Times = field(default_factory=lambda: np.empty(0, "datetime64[ns]"))
+
+    @classmethod
+    def empty(cls, symbols: int, cash: float) -> Portfolio:
+        """Nothing held, nothing on its way."""
+        zeros = lambda: np.zeros(symbols)  # noqa: E731  (each array must be its own)
+        return cls(
+            cash,
+            cash,
+            zeros(),
+            np.zeros(symbols, np.int64),
+            zeros(),
+            np.full(symbols, NO_TIME),
+            np.zeros(symbols, np.int64),
+            zeros(),
+            zeros(),
+            zeros(),
+            np.zeros(symbols, bool),
+            np.zeros(symbols, bool),
+            peak_equity=cash,
+            day_equity=cash,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingOrder:
+    """An order that is not terminal, as far as a decision cares."""
+
+    ref: OrderRef
+    column: int
+    stop: float | None
+    """The level of a protective stop; None for any other order."""
+    cancellable: bool
+
+
+class Held:
+    """The `Positions` that a strategy's `exits` sees: the columns that are not flat."""
+
+    __slots__ = ("bars", "best", "entry_price", "entry_time", "gain", "quantity", "weight")
+
+    def __init__(self, portfolio: Portfolio, columns: NDArray[np.intp], price: Array, multiplier: Array, row: int) -> None:
+        quantity = portfolio.quantity[columns]
+        entry = portfolio.entry_price[columns]
+        self.quantity, self.entry_price = quantity, entry
+        self.entry_time = portfolio.entry_time[columns]
+        self.weight = quantity * price[columns] * multiplier[columns] / portfolio.equity
+        self.bars = row - portfolio.entry_row[columns]
+        self.best = portfolio.best[columns]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.gain = np.sign(quantity) * (price[columns] / entry - 1.0)
+
+
+class BookView:
+    """The `Book` that risk rules see."""
+
+    __slots__ = ("_instruments", "_quotes", "account", "cash", "day_pnl", "drawdown", "equity", "exposure", "history", "now", "price", "sent", "symbols")
+
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        symbols: tuple[str, ...],
+        price: Array,
+        multiplier: Array,
+        now: datetime,
+        instruments: Mapping[str, Instrument],
+        quotes: Mapping[str, Quote],
+        history: Window | None = None,
+    ) -> None:
+        self.symbols, self.now, self.price, self.history = symbols, now, price, history
+        self.equity, self.cash = portfolio.equity, portfolio.cash
+        self.exposure = np.where(portfolio.worst == 0.0, 0.0, portfolio.worst * price * multiplier)
+        self.day_pnl = portfolio.equity - portfolio.day_equity
+        self.drawdown = max(0.0, 1.0 - portfolio.equity / portfolio.peak_equity) if portfolio.peak_equity > 0 else 0.0
+        self.sent = portfolio.sent
+        self.account = portfolio.account
+        self._instruments, self._quotes = instruments, quotes
+
+    def instrument(self, symbol: str) -> Instrument:
+        return self._instruments[symbol]
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._quotes.get(symbol)

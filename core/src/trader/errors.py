@@ -1,0 +1,89 @@
+"""Every error that a user can meet.
+
+    TraderError                 exit code 1
+    ├── UsageError              2   the command line asked for something that makes no sense
+    ├── SettingsError           2   a settings file, an environment variable, a --set
+    ├── PluginError             3   a plugin is missing, broken, incompatible, or answered nonsense
+    │   ├── PluginMissing           nothing of that name is installed
+    │   ├── PluginBroken            it does not load, or raises in provide_*
+    │   ├── PluginIncompatible      it was written for another plugin API
+    │   ├── PluginConflict          two distributions bring the same name
+    │   └── BadAnswer               what it returned has the wrong shape, is infinite or out of range
+    ├── DataError               4   bars that nobody can trade on
+    ├── StoreError              5   the database cannot be read or written
+    ├── Refused                 6   it could be done, but it must not be (live without guards, two sessions, ...)
+    └── Unreachable             7   a broker or a data source does not answer, after all tries
+
+An illegal step of the program itself is an `AssertionError` (`IllegalTransition`): it halts, it is never handled.
+"""
+
+from __future__ import annotations
+
+
+class TraderError(Exception):
+    """A fault with an explanation for a person: where, what (expected and was), what to do."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, todo: str | None = None) -> None:
+        self.what, self.where, self.todo = what, where, todo
+        super().__init__(what, where, todo)
+
+    def __str__(self) -> str:
+        """One paragraph: where on its own line, then what, then what to do."""
+        if self.where is None:
+            return "\n".join(part for part in (self.what, self.todo) if part)
+        body = "\n".join(part for part in (self.what, self.todo) if part)
+        return self.where + "\n  " + body.replace("\n", "\n  ")
+
+
+class UsageError(TraderError):
+    exit_code = 2
+
+
+class SettingsError(TraderError):
+    exit_code = 2
+
+
+class PluginError(TraderError):
+    exit_code = 3
+
+
+class PluginMissing(PluginError):
+    """Nothing of that kind and name is installed."""
+
+
+class PluginBroken(PluginError):
+    """It does not import, lacks its hook or its Settings, or raised while it was made."""
+
+
+class PluginIncompatible(PluginError):
+    """It was written for another version of the plugin API."""
+
+
+class PluginConflict(PluginError):
+    """Two distributions bring the same kind and name."""
+
+
+class BadAnswer(PluginError):
+    """A plugin's answer has the wrong shape, is infinite, or is out of range."""
+
+
+class DataError(TraderError):
+    exit_code = 4
+
+
+class StoreError(TraderError):
+    exit_code = 5
+
+
+class Refused(TraderError):
+    exit_code = 6
+
+
+class Unreachable(TraderError):
+    exit_code = 7
+
+
+class IllegalTransition(AssertionError):
+    """The program tried to move an order where the state table has no way. It halts."""

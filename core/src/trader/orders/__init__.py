@@ -1,0 +1,1 @@
+"""The life of an order: planned, journalled, passed by the gate, filled, booked."""

@@ -1,0 +1,73 @@
+"""The one way out: every byte that asks a venue for something leaves here.
+
+`submit` runs in the broker's lane, immediately before `broker.submit`, with nothing in between. It takes only an
+Approved order whose intent is committed, asks every injected check (kill state, lease, limits come from higher
+floors), and counts what leaves. A Cancel always passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from trader.model import Approved, Cancel, OrderRequest, Outcome, Refusal, Unknown
+from trader.protocols import Broker
+
+
+class Check(Protocol):
+    """A last look at one order."""
+
+    def refuse(self, order: OrderRequest) -> Refusal | None:
+        """None lets it pass."""
+
+
+class Gate:
+    """The gate of one account. `now` is process time; `fault(where, exc)` is told when the broker plugin raises."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        now: Callable[[], datetime],
+        checks: Sequence[Check] = (),
+        fault: Callable[[str, BaseException], None] = lambda where, exc: None,
+        dry_run: bool = False,
+    ) -> None:
+        self._broker, self._now, self._checks, self._fault = broker, now, tuple(checks), fault
+        self._dry_run = dry_run
+        self._committed: dict[str, OrderRequest] = {}
+        self.passes = 0
+        self.last_pass: datetime | None = None
+
+    def committed(self, orders: Iterable[OrderRequest]) -> None:
+        """The journal holds these intents now; only they may leave, once each."""
+        for order in orders:
+            self._committed[order.client_id] = order
+
+    def submit(self, approved: Approved) -> Outcome | Refusal:
+        """The venue's outcome, or the refusal of a check. A raising broker is Unknown: it may have sent."""
+        order = approved.order
+        if self._committed.pop(order.client_id, None) is not order:
+            return Refusal(0, "its intent is not in the journal, or left before", 0.0, 0.0, "gate")
+        if self._dry_run:
+            return Refusal(0, "trading.dry_run is on: nothing is sent", 0.0, 0.0, "dry_run")
+        for check in self._checks:
+            refusal = check.refuse(order)
+            if refusal is not None:
+                return refusal
+        self.passes += 1
+        self.last_pass = self._now()
+        try:
+            return self._broker.submit(order)
+        except Exception as exc:
+            self._fault("submit", exc)
+            return Unknown("plugin", f"{type(exc).__name__}: {exc}")
+
+    def cancel(self, cancel: Cancel) -> Outcome:
+        """Ask that an order be gone."""
+        try:
+            return self._broker.cancel(cancel.ref)
+        except Exception as exc:
+            self._fault("cancel", exc)
+            return Unknown("plugin", f"{type(exc).__name__}: {exc}")

@@ -1,0 +1,160 @@
+"""The write-ahead journal: what is decided and what happened, committed before anything depends on it.
+
+Three kinds of transaction, each all or nothing:
+
+* `decided`: a Decision, the intents it led to (with the key that the venue will show), what the plugins want to keep.
+  Committed before the first byte leaves.
+* `moved`: orders that changed state.
+* `booked`: fills or cash events, with the positions and the cash that follow from them, and the moves they imply.
+
+`trader.orders.store_journal.StoreJournal` keeps it in a database; `MemoryJournal` keeps nothing but what a run needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from trader.model import CashEvent, Fill, OrderRequest, OrderState, Struct
+from trader.orders.lifecycle import Cause
+
+
+class CycleRecord(Struct):
+    """One decided cycle of a book. `decision` is the Decision as canonical JSON; `at` is market time."""
+
+    book: str
+    cycle_id: str
+    number: int
+    at: datetime
+    equity: Decimal
+    cash: Decimal
+    decision: bytes
+
+
+class Move(Struct):
+    """An order changed state; `at` is market time."""
+
+    client_id: str
+    state: OrderState
+    cause: Cause
+    at: datetime
+    reason: str = ""
+    venue_id: str | None = None
+    filled: Decimal | None = None
+    """Sum of booked fills, where it changed."""
+
+
+class Holding(Struct):
+    """A position as the ledger keeps it: signed quantity, average entry price without fees, first fill since flat."""
+
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    entry_time: datetime | None
+    realized: Decimal
+    """Profit of closed quantity, book currency, before fees, since the book began."""
+
+
+class Booking(Struct):
+    """One fact and what it did: the fill or the cash event, the holding after it (None: cash only), cash after it."""
+
+    fact: Fill | CashEvent
+    client_id: str | None
+    holding: Holding | None
+    cash: Decimal
+
+
+class OpenOrder(Struct):
+    """An order that was not terminal when it was last stored."""
+
+    request: OrderRequest
+    state: OrderState
+    filled: Decimal
+    venue_id: str | None
+
+
+class BookState(Struct):
+    """What a book resumes from. Nothing decided yet: `cycle_id` is None."""
+
+    cycle_id: str | None
+    number: int
+    at: datetime | None
+    cash: Decimal | None
+    peak_equity: Decimal | None
+    holdings: list[Holding]
+    orders: list[OpenOrder]
+    fills_since: datetime | None
+    """Time of the newest booked fill."""
+    seen: list[str]
+    """Fact keys booked at or after a day before `fills_since` (`fact_key`)."""
+    plugins: dict[str, bytes]
+
+
+def fact_key(fact: Fill | CashEvent) -> str:
+    """Unique in (venue, account): a fill's symbol and execution id, a cash event's id."""
+    return f"{fact.symbol}\x1f{fact.execution_id}" if isinstance(fact, Fill) else f"\x1f{fact.event_id}"
+
+
+class Journal(Protocol):
+    """One book's journal. A method that returns has committed; one that raises has changed nothing."""
+
+    nonce: bytes
+    diary: bool
+    """Whether it keeps Decisions and plugin states; where not, they are not encoded."""
+
+    def load(self) -> BookState:
+        """Where the book stands."""
+
+    def decided(
+        self,
+        record: CycleRecord,
+        intents: Sequence[OrderRequest],
+        denied: Sequence[tuple[OrderRequest, str]],
+        plugins: Mapping[str, bytes],
+    ) -> None:
+        """Intents become SUBMITTING, denied ones DENIED with the reason; `plugins`: instance -> changed state."""
+
+    def moved(self, moves: Sequence[Move]) -> None:
+        """Orders changed state."""
+
+    def booked(self, bookings: Sequence[Booking], moves: Sequence[Move]) -> None:
+        """Facts, holdings, cash and the moves they imply; StoreError if a fact was booked before."""
+
+
+class MemoryJournal:
+    """Commits to nothing: for backtests and benchmarks. Keeps counts and, if asked, the facts."""
+
+    def __init__(self, nonce: bytes = b"", *, keep: bool = False) -> None:
+        self.nonce = nonce
+        self.keep = self.diary = keep
+        self.cycles = self.intents = self.moves = self.bookings = 0
+        self.records: list[CycleRecord] = []
+        self.facts: list[Booking] = []
+        self.orders: list[OrderRequest] = []
+
+    def load(self) -> BookState:
+        return BookState(None, 0, None, None, None, [], [], None, [], {})
+
+    def decided(
+        self,
+        record: CycleRecord,
+        intents: Sequence[OrderRequest],
+        denied: Sequence[tuple[OrderRequest, str]],
+        plugins: Mapping[str, bytes],
+    ) -> None:
+        self.cycles += 1
+        self.intents += len(intents)
+        if self.keep:
+            self.records.append(record)
+            self.orders.extend(intents)
+
+    def moved(self, moves: Sequence[Move]) -> None:
+        self.moves += len(moves)
+
+    def booked(self, bookings: Sequence[Booking], moves: Sequence[Move]) -> None:
+        self.bookings += len(bookings)
+        self.moves += len(moves)
+        if self.keep:
+            self.facts.extend(bookings)

@@ -1,0 +1,324 @@
+"""The journal in a database: each call one transaction, each event in the hash chain.
+
+The intents of a cycle are covered by one event that holds a digest of all of them: a durable intent costs one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from trader.clock import Clock
+from trader.errors import StoreError
+from trader.model import CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
+from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, fact_key
+from trader.orders.lifecycle import TERMINAL
+from trader.store import schema as s
+from trader.store.chain import Chain, digest
+from trader.store.database import Row, Store
+from trader.store.runs import current_epoch
+from trader.store.schema import micros, plain
+
+_DAY = timedelta(days=1)
+
+
+class StoreJournal:
+    """One book's journal in the newest epoch. Opens the book if this epoch does not have it.
+
+    Errors: StoreError if no epoch is open, or if the book trades another account, or another book this one.
+    """
+
+    diary = True
+
+    def __init__(self, store: Store, *, book: str, venue: str, account: str, session: str, clock: Clock) -> None:
+        present = current_epoch(store)
+        if present is None:
+            raise StoreError("No epoch of the journal is open.", where=store.where, todo="Call open_epoch first.")
+        self.nonce = present.nonce
+        self.epoch, self.book, self.venue, self.account = present.number, book, venue, account
+        self._store, self._session, self._clock = store, session, clock
+        self._open_book()
+
+    # ---- load -------------------------------------------------------------------------------------------------------
+    def load(self) -> BookState:
+        with self._store.reading() as connection:
+            book = connection.execute(select(s.book).where(*self._mine(s.book, "name"))).one()
+            cycle = connection.execute(
+                select(s.cycle.c.cycle_id, s.cycle.c.number, s.cycle.c.at)
+                .where(s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch)
+                .order_by(s.cycle.c.seq.desc())
+                .limit(1)
+            ).first()
+            kept = connection.execute(select(s.plugin_state).where(*self._mine(s.plugin_state)))
+            since, seen = self._facts(connection)
+            return BookState(
+                cycle_id=cycle.cycle_id if cycle else None,
+                number=cycle.number if cycle else 0,
+                at=cycle.at if cycle else None,
+                cash=book.cash,
+                peak_equity=book.peak_equity,
+                holdings=self._holdings(connection),
+                orders=self._open_orders(connection),
+                fills_since=since,
+                seen=seen,
+                plugins={row.instance: row.state for row in kept},
+            )
+
+    def _holdings(self, connection: Connection) -> list[Holding]:
+        columns = (s.holding.c[name] for name in Holding.__struct_fields__)
+        statement = select(*columns).where(*self._mine(s.holding)).order_by(s.holding.c.symbol)
+        return [Holding(*row) for row in connection.execute(statement)]
+
+    def _open_orders(self, connection: Connection) -> list[OpenOrder]:
+        now = s.intent.c
+        statement = (
+            select(s.intent)
+            .join(s.cycle, s.cycle.c.seq == now.cycle)
+            .where(now.book == self.book, text("open = 1"), s.cycle.c.epoch == self.epoch)
+            .order_by(now.cycle, now.line)
+        )
+        rows = connection.execute(statement)
+        return [OpenOrder(_request(row), OrderState(row.state), row.filled, row.venue_id) for row in rows]
+
+    def _facts(self, connection: Connection) -> tuple[datetime | None, list[str]]:
+        """Facts stay facts in a new epoch: the venue shows them again, and they are not booked again."""
+        fills, cash = s.fill.c, s.cash_event.c
+        since: datetime | None = connection.execute(select(func.max(fills.time)).where(*self._own(s.fill))).scalar()
+        of_fills = select(fills.symbol, fills.execution_id).where(*self._own(s.fill)).order_by(fills.seq)
+        of_cash = select(cash.event_id).where(*self._own(s.cash_event)).order_by(cash.seq)
+        if since is not None:
+            of_fills = of_fills.where(fills.time >= since - _DAY)
+            of_cash = of_cash.where(cash.time >= since - _DAY)
+        seen = [f"{symbol}\x1f{execution}" for symbol, execution in connection.execute(of_fills)]
+        return since, seen + [f"\x1f{event}" for event in connection.execute(of_cash).scalars()]
+
+    # ---- write ------------------------------------------------------------------------------------------------------
+    def decided(
+        self,
+        record: CycleRecord,
+        intents: Sequence[OrderRequest],
+        denied: Sequence[tuple[OrderRequest, str]],
+        plugins: Mapping[str, bytes],
+    ) -> None:
+        at = micros(record.at)
+        try:
+            with self._writing() as (connection, chain):
+                seq = chain.seq + 1
+                orders = [*((each, "") for each in intents), *denied]
+                rows = list(_intent_rows(seq, orders, len(intents)))
+                cycle = (seq, self.epoch, self.book, record.cycle_id, record.number, at,
+                         plain(record.equity), plain(record.cash), self._session, record.decision)  # fmt: skip
+                chain.add("decided", book=self.book, at=at, digest=digest([cycle, *rows]))
+                self._store.insert(connection, s.cycle, [cycle])
+                # state, open, filled, venue_id, reason, at
+                sent, refused = ("submitting", 1, "0", None, "", at), ("denied", 0, "0", None)
+                self._store.insert(
+                    connection, s.intent, [row + (sent if row[-1] is None else (*refused, row[-1], at)) for row in rows]
+                )
+                self._equity(connection, record)
+                self._keep(connection, plugins)
+        except IntegrityError as problem:
+            raise StoreError(
+                f"Cycle {record.cycle_id} of book '{self.book}', or an order id in it, was decided before. "
+                "Nothing was changed.",
+                where=self._store.where,
+            ) from problem
+
+    def moved(self, moves: Sequence[Move]) -> None:
+        if moves:
+            with self._writing() as (connection, chain):
+                self._move(connection, chain, moves)
+
+    def booked(self, bookings: Sequence[Booking], moves: Sequence[Move]) -> None:
+        try:
+            with self._writing() as (connection, chain):
+                self._book(connection, chain, bookings)
+                self._move(connection, chain, moves)
+        except IntegrityError as problem:
+            raise StoreError(
+                f"{self._known(bookings)} was booked before. Nothing was changed.", where=self._store.where
+            ) from problem
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, Chain]]:
+        recorded_at = micros(self._clock.now())
+        with self._store.transaction() as connection:
+            chain = Chain(self._store, connection, self.epoch, self._session, recorded_at)
+            yield connection, chain
+            chain.write()
+
+    def _equity(self, connection: Connection, record: CycleRecord) -> None:
+        """The peak; and the cash a book begins with, where no fact has set it yet."""
+        book = connection.execute(select(s.book.c.cash, s.book.c.peak_equity).where(*self._mine(s.book, "name"))).one()
+        peak = record.equity if book.peak_equity is None else max(book.peak_equity, record.equity)
+        cash = record.cash if book.cash is None else book.cash
+        if (cash, peak) != (book.cash, book.peak_equity):
+            connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=cash, peak_equity=peak))
+
+    def _keep(self, connection: Connection, plugins: Mapping[str, bytes]) -> None:
+        for instance, state in plugins.items():
+            key = {"epoch": self.epoch, "book": self.book, "instance": instance}
+            self._store.upsert(connection, s.plugin_state, [key | {"state": state}])
+
+    def _move(self, connection: Connection, chain: Chain, moves: Sequence[Move]) -> None:
+        if not moves:
+            return
+        for each in moves:
+            filled = None if each.filled is None else plain(each.filled)
+            chain.add("moved", book=self.book, client_id=each.client_id, state=each.state.value,
+                      cause=each.cause.value, reason=each.reason or None, venue_id=each.venue_id, filled=filled,
+                      at=micros(each.at))  # fmt: skip
+        named = [{"of": each.client_id, "venue": each.venue_id} for each in moves if each.venue_id is not None]
+        if named:
+            connection.execute(_RENAMED, named)
+        moved = connection.execute(_MOVE, [self._after(each) for each in moves]).rowcount
+        if moved != len(moves):
+            unknown = self._unknown(connection, moves)
+            raise StoreError(
+                f"Book '{self.book}' has no order {unknown}: nothing was changed.", where=self._store.where
+            )
+
+    def _after(self, move: Move) -> dict[str, Any]:
+        return {
+            "of": move.client_id, "within": self.book, "to": move.state.value, "still": move.state not in TERMINAL,
+            "why": move.reason, "venue": move.venue_id, "sum": move.filled, "then": move.at,
+        }  # fmt: skip
+
+    def _unknown(self, connection: Connection, moves: Sequence[Move]) -> str:
+        ids = {each.client_id for each in moves}
+        now = s.intent.c
+        known = connection.execute(select(now.client_id).where(now.client_id.in_(ids), now.book == self.book)).scalars()
+        return ", ".join(sorted(ids - set(known)))
+
+    def _book(self, connection: Connection, chain: Chain, bookings: Sequence[Booking]) -> None:
+        if not bookings:
+            return
+        fills: list[Row] = []
+        cash: list[Row] = []
+        for each in bookings:
+            row = self._fact_row(each, chain.seq + 1)
+            kind, rows = ("fill", fills) if isinstance(each.fact, Fill) else ("cash", cash)
+            rows.append(row)
+            chain.add(kind, book=self.book, client_id=each.client_id, digest=digest([row]), at=micros(each.fact.time))
+        self._store.insert(connection, s.fill, fills)
+        self._store.insert(connection, s.cash_event, cash)
+        held = {each.holding.symbol: each.holding for each in bookings if each.holding is not None}
+        key = {"epoch": self.epoch, "book": self.book}
+        self._store.upsert(connection, s.holding, [key | _fields(each) for each in held.values()])
+        connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=bookings[-1].cash))
+
+    def _fact_row(self, booking: Booking, seq: int) -> Row:
+        f = booking.fact
+        if isinstance(f, Fill):
+            return (seq, self.venue, self.account, f.symbol, f.execution_id, self.book, booking.client_id, f.key,
+                    f.venue_id, f.side.value, plain(f.quantity), plain(f.price), plain(f.fee), f.fee_currency,
+                    micros(f.time))  # fmt: skip
+        return (seq, self.venue, self.account, f.event_id, self.book, f.kind, plain(f.amount), f.currency, f.symbol,
+                micros(f.time))  # fmt: skip
+
+    def _known(self, bookings: Sequence[Booking]) -> str:
+        """Which fact is there already (or twice among these)."""
+        keys: set[str] = set()
+        with self._store.reading() as connection:
+            for each in bookings:
+                if fact_key(each.fact) in keys or self._stored(connection, each.fact):
+                    break
+                keys.add(fact_key(each.fact))
+            else:
+                return "One of the facts"
+        fact = each.fact
+        return f"Fill {fact.execution_id} of {fact.symbol}" if isinstance(fact, Fill) else f"Cash event {fact.event_id}"
+
+    def _stored(self, connection: Connection, fact: Fill | CashEvent) -> bool:
+        if isinstance(fact, Fill):
+            table, same = s.fill, {"symbol": fact.symbol, "execution_id": fact.execution_id}
+        else:
+            table, same = s.cash_event, {"event_id": fact.event_id}
+        same |= {"venue": self.venue, "account": self.account}
+        return connection.execute(select(table.c.seq).filter_by(**same)).first() is not None
+
+    # ---- the book ---------------------------------------------------------------------------------------------------
+    def _open_book(self) -> None:
+        with self._store.reading() as connection:
+            found = connection.execute(
+                select(s.book.c.venue, s.book.c.account).where(*self._mine(s.book, "name"))
+            ).first()
+        if found is None:
+            row = {"epoch": self.epoch, "name": self.book, "venue": self.venue, "account": self.account}
+            try:
+                with self._store.transaction() as connection:
+                    connection.execute(insert(s.book).values(**row))
+            except IntegrityError as problem:
+                raise StoreError(
+                    f"Another book trades account {self.account} of {self.venue}, and an account belongs to one book.",
+                    where=f"book '{self.book}'",
+                    todo="Name another broker for this book.",
+                ) from problem
+        elif tuple(found) != (self.venue, self.account):
+            raise StoreError(
+                f"It traded account {found.account} of {found.venue} before; now it is {self.account} of {self.venue}.",
+                where=f"book '{self.book}'",
+                todo="Give the new account a book of its own, or another state folder (application.state_dir).",
+            )
+
+    def _mine(self, table: Table, name: str = "book") -> tuple[Any, Any]:
+        return table.c.epoch == self.epoch, table.c[name] == self.book
+
+    def _own(self, table: Table) -> tuple[Any, ...]:
+        return table.c.venue == self.venue, table.c.account == self.account, table.c.book == self.book
+
+
+_RENAMED = insert(s.id_map).from_select(  # the name it had, unless that is on record
+    ["client_id", "venue_id"],
+    select(s.intent.c.client_id, s.intent.c.venue_id).where(
+        s.intent.c.client_id == bindparam("of"),
+        s.intent.c.venue_id != bindparam("venue"),
+        s.intent.c.venue_id.not_in(select(s.id_map.c.venue_id).where(s.id_map.c.client_id == bindparam("of"))),
+    ),
+)
+_MOVE = (
+    update(s.intent)
+    .where(s.intent.c.client_id == bindparam("of"), s.intent.c.book == bindparam("within"))
+    .values(
+        state=bindparam("to"),
+        open=bindparam("still"),
+        reason=bindparam("why"),
+        venue_id=func.coalesce(bindparam("venue"), s.intent.c.venue_id),
+        filled=func.coalesce(bindparam("sum", type_=s.Exact), s.intent.c.filled),
+        at=bindparam("then"),
+    )
+)
+
+
+def _intent_rows(seq: int, orders: Sequence[tuple[OrderRequest, str]], sent: int) -> Iterator[Row]:
+    """The fixed columns of `schema.intent`; the first `sent` orders are to be submitted, the rest are denied."""
+    moment: datetime | None = None
+    at = 0
+    for line, (o, reason) in enumerate(orders):
+        if o.decided_at is not moment:
+            moment, at = o.decided_at, micros(o.decided_at)
+        yield (seq, line, o.client_id, o.key, o.book, o.symbol, o.side.value, plain(o.quantity), o.type.value,
+               o.time_in_force.value, _amount(o.limit_price), _amount(o.stop_price), int(o.reduce_only),
+               o.purpose.value, plain(o.price), at, None if line < sent else reason)  # fmt: skip
+
+
+def _amount(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _fields(holding: Holding) -> dict[str, Any]:
+    return {name: getattr(holding, name) for name in holding.__struct_fields__}
+
+
+def _request(row: Any) -> OrderRequest:
+    return OrderRequest(
+        row.client_id, row.key, row.book, row.symbol, Side(row.side), row.quantity, OrderType(row.type),
+        TimeInForce(row.time_in_force), row.limit_price, row.stop_price, row.reduce_only, Purpose(row.purpose),
+        row.price, row.decided_at,
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""A book in a running session: its engine, what it tells observers and the log, and what it counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from trader.alerts import Alerts
+from trader.cycle.decision import Decision, Fault
+from trader.model import ZERO, OrderState, Severity
+from trader.orders.journal import Move
+from trader.plugins import Observers, Provided, describe_fault
+from trader.session.assemble import Assembled
+from trader.session.engine import Engine, Report
+from trader.session.summary import BookSummary, Line
+
+
+class Book:
+    """One book at work, and its tally of this run."""
+
+    def __init__(
+        self, parts: Assembled, engine: Engine, *, observers: Callable[[], Observers], alerts: Alerts, log: Any
+    ) -> None:
+        self.parts, self.engine = parts, engine
+        self.name = parts.name
+        self._observers, self._alerts, self._log = observers, alerts, log.bind(book=parts.name)
+        self._members = {made.instance: made for made in parts.members}
+        self.cycles = self.orders = self.filled = self.refusals = self.fills = self.faults = 0
+        self.fees = self.traded = ZERO
+        self.refused_by: Counter[str] = Counter()
+        self.curve: list[tuple[datetime, Decimal]] = []
+        self.start_equity: Decimal | None = None
+
+    @property
+    def next_row(self) -> int:
+        return self.engine.next_row
+
+    @property
+    def rows(self) -> int:
+        return self.engine.market.panel.rows
+
+    async def step(self, row: int) -> Report:
+        """Play one row, count and tell."""
+        report = await self.engine.step(row)
+        self.tell(report)
+        decision = report.decision
+        if decision is not None:
+            self.cycles += 1
+            self.curve.append((decision.at, self.engine.standing.equity))
+            if self.start_equity is None:
+                self.start_equity = self.engine.standing.equity
+            self._tell_decision(decision)
+        for client_id, refusal in report.refused:
+            self.refusals += 1
+            self.refused_by[refusal.rule] += 1
+            self._log.warning("gate_refused", order=client_id, rule=refusal.rule, reason=refusal.reason)
+        return report
+
+    def tell(self, report: Report) -> None:
+        """Facts of a step, or of a sync at start, to observers, log and counters."""
+        observers = self._observers()
+        for fill in report.fills:
+            self.fills += 1
+            self.fees += fill.fee
+            self.traded += fill.quantity * fill.price * self.engine.market.instruments[fill.symbol].multiplier
+            self._log.info(
+                "fill", symbol=fill.symbol, side=fill.side, quantity=fill.quantity, price=fill.price, fee=fill.fee,
+                execution_id=fill.execution_id, at=fill.time,
+            )  # fmt: skip
+            observers.notify("on_fill", fill=fill)
+        if observers.wanted("on_position"):
+            for symbol in dict.fromkeys(fill.symbol for fill in report.fills):
+                observers.notify("on_position", position=self.engine.position(symbol))
+        for event in report.events:
+            self._log.info("cash_event", kind=event.kind, amount=event.amount, event_id=event.event_id, at=event.time)
+        for move in report.moves:
+            self._tell_move(move)
+        for trouble in report.unreached:
+            self._log.warning("broker_unavailable", what=trouble)
+            self._alerts.raise_(Severity.WARNING, "broker_unavailable", f"Book '{self.name}': {trouble}")
+
+    def _tell_move(self, move: Move) -> None:
+        if move.state is OrderState.FILLED:
+            self.filled += 1
+        level = self._log.warning if move.state in (OrderState.UNKNOWN, OrderState.REJECTED) else self._log.info
+        level("order", client_id=move.client_id, state=move.state, cause=move.cause, reason=move.reason, at=move.at)
+        if move.state is OrderState.UNKNOWN:
+            text = f"Order {move.client_id} of book '{self.name}' may or may not have arrived: {move.reason}"
+            self._alerts.raise_(Severity.ERROR, "order_unknown", text)
+
+    def _tell_decision(self, decision: Decision) -> None:
+        observers = self._observers()
+        self.orders += len(decision.approved) + len(decision.denied)
+        self.refusals += len(decision.denied)
+        for order, refusal in decision.denied:
+            self.refused_by[refusal.rule] += 1
+            self._log.info(
+                "refusal", symbol=order.symbol, rule=refusal.rule, reason=refusal.reason, limit=refusal.limit,
+                value=refusal.value, client_id=order.client_id,
+            )  # fmt: skip
+            observers.notify("on_refusal", order=order, refusal=refusal)
+        for approved in decision.approved:
+            order = approved.order
+            self._log.info(
+                "intent", symbol=order.symbol, side=order.side, quantity=order.quantity, type=order.type,
+                client_id=order.client_id, purpose=order.purpose,
+            )  # fmt: skip
+            observers.notify("on_order", order=order, state=OrderState.SUBMITTING, reason="")
+        self._log.info(
+            "cycle", cycle=decision.cycle_id, number=decision.number, equity=self.engine.standing.equity,
+            orders=len(decision.approved), refusals=len(decision.denied),
+        )  # fmt: skip
+        for fault in decision.faults:
+            self._tell_fault(fault, decision)
+        for note in decision.notes:
+            self._log.warning("note", cycle=decision.cycle_id, text=note)
+            self._alerts.raise_(Severity.WARNING, "decision_note", f"Book '{self.name}': {note}")
+        observers.notify("on_cycle", decision=decision)
+
+    def _tell_fault(self, fault: Fault, decision: Decision) -> None:
+        self.faults += 1
+        made = self._members.get(fault.instance)
+        when = f"in cycle {decision.at:%Y-%m-%d %H:%M}"
+        call = CALLS.get(fault.method, f"{fault.method}()")
+        text = describe_fault(made, call, fault.error, when) if made else f"{fault.instance}: {fault.error}"
+        self._log.error("plugin_fault", plugin=fault.instance, method=fault.method, outcome=fault.outcome, text=text)
+        self._alerts.raise_(Severity.ERROR, "plugin_fault", f"{text}\n  {fault.outcome.capitalize()}.")
+
+    def summary(self) -> BookSummary:
+        """The tally of this run and where the book stands."""
+        engine, standing = self.engine, self.engine.standing
+        positions = {}
+        for symbol, held in sorted(engine.ledger.holdings.items()):
+            if held.quantity and standing.row >= 0:
+                price = standing.price(symbol)
+                rules = engine.market.instruments[symbol]
+                worth = held.quantity * price * rules.multiplier
+                weight = float(worth / standing.equity) if standing.equity else 0.0
+                positions[symbol] = Line(held.quantity, price, worth, weight)
+        return BookSummary(
+            self.name, engine.account.account_id, engine.account.currency, self.parts.feed.made.instance,
+            self.cycles, engine.number, self.orders, self.filled, self.refusals, self.fills, self.fees, self.traded,
+            self.start_equity if self.start_equity is not None else standing.equity,
+            engine.ledger.cash, standing.equity, positions, dict(self.refused_by),
+            self.curve[0][0] if self.curve else None, self.curve[-1][0] if self.curve else None, self.curve,
+            len(engine.open_orders()), self.faults, self.parts.recorded and self.next_row >= self.rows,
+        )  # fmt: skip
+
+
+CALLS: Mapping[str, str] = {
+    "score": "score(history)",
+    "exits": "exits(history, positions)",
+    "allocate": "allocate(signals, history, held)",
+    "limit": "limit(targets, book)",
+    "check": "check(plan, book)",
+    "legs": "legs(trades)",
+}
+
+
+def members_of(books: list[Book]) -> list[Provided]:
+    """Every plugin object of these books, once."""
+    found: dict[int, Provided] = {}
+    for book in books:
+        for made in (book.parts.feed.made, book.parts.broker, *book.parts.members):
+            found[id(made.object)] = made
+    return list(found.values())
+
+

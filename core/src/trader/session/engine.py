@@ -1,0 +1,355 @@
+"""One book at work: a step takes the bars of a moment, learns what the venue did, decides, journals, sends.
+
+The same step runs in backtest, paper and live; what differs is the clock that calls it, the lane that its calls run
+in, and the journal that keeps it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from trader.cycle.cycle import Desk, decide
+from trader.cycle.decision import Decision, Fault
+from trader.cycle.market import Market, instant, instant64
+from trader.cycle.planner import Stamp
+from trader.errors import Refused, Unreachable
+from trader.model import (
+    Account,
+    Cancel,
+    CashEvent,
+    Fill,
+    NotFound,
+    OrderRef,
+    OrderReport,
+    OrderState,
+    Outcome,
+    Position,
+    Refusal,
+    Unavailable,
+    Unknown,
+)
+from trader.orders.blotter import Blotter, LiveOrder
+from trader.orders.gate import Gate
+from trader.orders.ids import IdMint
+from trader.orders.journal import Booking, BookState, CycleRecord, Journal, Move
+from trader.orders.ledger import Ledger
+from trader.orders.lifecycle import UNRESOLVED, Cause
+from trader.protocols import Broker, HasCashEvents, HasState, NeedsBars
+from trader.session.lanes import Lane, Priority
+from trader.session.standing import Standing
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(days=1)
+STRIKES = 3
+CORE = "core"
+
+
+@dataclass(slots=True)
+class Report:
+    """What one step did, for observers, logs and counters."""
+
+    decision: Decision | None = None
+    fills: list[Fill] = field(default_factory=list)
+    events: list[CashEvent] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    refused: list[tuple[str, Refusal]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+
+
+class Engine:
+    """One book. `stateful`: (instance, plugin) pairs whose state survives restarts. `moment(cycle_id)` is told before
+    each decision: it seeds the plugins' random numbers."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        desk: Desk,
+        market: Market,
+        broker: Broker,
+        account: Account,
+        journal: Journal,
+        gate: Gate,
+        lane: Lane,
+        state: BookState,
+        recorded: bool = True,
+        stateful: Sequence[tuple[str, HasState]] = (),
+        moment: Callable[[str], None] = lambda cycle_id: None,
+    ) -> None:
+        self.name, self.desk, self.market, self.broker = name, desk, market, broker
+        self.journal, self.gate, self.lane = journal, gate, lane
+        self.account, self.recorded, self._moment = account, recorded, moment
+        self._stateful = list(stateful)
+        self._saved: dict[str, bytes] = dict(state.plugins)
+        for instance, plugin in self._stateful:
+            if instance in self._saved:
+                plugin.load(self._saved[instance])
+        self.number, self.cycle_id = state.number, state.cycle_id
+        self.ledger = Ledger(account.currency, state.cash or Decimal(0), state.holdings, state.seen)
+        self.blotter = Blotter(state.orders)
+        self.standing = Standing(market.panel, desk.grid, market.instruments, self.ledger, self.blotter)
+        self.ids = IdMint(journal.nonce, account.account_id, name)
+        self._since = state.fills_since or EPOCH
+        # A protocol check walks its methods: once, not in every step.
+        self._needs_bars = broker if isinstance(broker, NeedsBars) else None
+        self._has_cash = broker if isinstance(broker, HasCashEvents) else None
+        self._strikes: dict[str, int] = {}
+        self._sent: list[tuple[str, int]] = []
+        self.strangers: set[str] = set()
+        self._recall(state)
+
+    def _recall(self, state: BookState) -> None:
+        kept = json.loads(self._saved.get(CORE, b"{}"))
+        if kept and state.at is not None:
+            self.standing.day, self.standing.day_equity = kept["day"], Decimal(kept["day_equity"])
+            self.standing.equity, self.standing.peak = Decimal(kept["equity"]), Decimal(kept["peak"])
+            self._sent = [(at, count) for at, count in kept["sent"]]
+            self.standing.recall(self.market.panel.row_at(instant64(state.at)))
+
+    @property
+    def next_row(self) -> int:
+        """The first row that no cycle was decided on."""
+        if self.cycle_id is None:
+            return 0
+        return self.market.panel.row_at(instant64(datetime.fromisoformat(self.cycle_id))) + 1
+
+    # ---- one step --------------------------------------------------------------------------------------------------
+    async def step(self, row: int) -> Report:
+        """Play bar `row`: the venue first (if it trades on our bars), then its news, then the cycle."""
+        report = await self.catch_up(row)
+        at = instant(self.market.panel.end[row])
+        decision = self._decide(row, at)
+        report.decision = decision
+        report.faults += decision.faults
+        self._journal(decision)
+        await self._cancel(decision, at, report)
+        await self._send(decision, at, report)
+        return report
+
+    async def catch_up(self, row: int) -> Report:
+        """A bar without a cycle: the venue trades on it, its news are booked, the book is marked."""
+        report = Report()
+        at = instant(self.market.panel.end[row])
+        if self._needs_bars is not None:
+            answer = await self._ask(Priority.BARS, self._needs_bars.on_bars, self.market.panel.bars(row))
+            if isinstance(answer, Unavailable):
+                raise Unreachable(
+                    f"The broker did not take the bars of {at:%Y-%m-%d %H:%M}: {answer.reason}", where=f"book '{self.name}'"
+                )
+        await self.sync(report, row, at)
+        self.standing.mark(row, at)
+        return report
+
+    def _decide(self, row: int, at: datetime) -> Decision:
+        cycle_id = at.isoformat()
+        self._moment(cycle_id)
+        now = instant64(at)
+        sent = np.array([np.datetime64(text, "ns") for text, count in self._sent for _ in range(count)], "datetime64[ns]")
+        portfolio = self.standing.view(self.account, sent, now)
+        stamp = Stamp(self.name, at, self.ids.cycle(cycle_id), self.broker.key)
+        decision = decide(
+            self.desk, self.market, portfolio, row,
+            number=self.number + 1, cycle_id=cycle_id, stamp=stamp, mark=self.standing.marks,
+        )  # fmt: skip
+        self._strike(decision)
+        self.number, self.cycle_id = decision.number, cycle_id
+        return decision
+
+    def _strike(self, decision: Decision) -> None:
+        """Count cycles in a row that a plugin failed in; three make the book reduce-only."""
+        failed = {fault.instance for fault in decision.faults}
+        self._strikes = {name: self._strikes.get(name, 0) + 1 for name in failed}
+        if any(count >= STRIKES for count in self._strikes.values()) and not self.desk.reduce_only:
+            self.desk.reduce_only = True
+            names = ", ".join(name for name, count in self._strikes.items() if count >= STRIKES)
+            decision.notes.append(f"{names} failed in {STRIKES} cycles in a row: the book may only reduce from now on")
+        for instance, plugin in self._stateful:
+            if instance in failed and instance in self._saved:
+                plugin.load(self._saved[instance])
+
+    def _journal(self, decision: Decision) -> None:
+        """T1: the decision, its intents and what plugins keep, committed before anything is sent."""
+        requests = [approved.order for approved in decision.approved]
+        if requests:
+            self._sent = [*self._recent(decision.at), (decision.at.replace(tzinfo=None).isoformat(), len(requests))]
+        encoded = decision.encode() if self.journal.diary else b""
+        record = CycleRecord(
+            self.name, decision.cycle_id, decision.number, decision.at, self.standing.equity, self.ledger.cash, encoded
+        )
+        changed = self._changed_states() if self.journal.diary else {}
+        denied = [(order, f"{refusal.rule}: {refusal.reason}") for order, refusal in decision.denied]
+        self.journal.decided(record, requests, denied, changed)
+        self._saved.update(changed)
+        self.blotter.submitting(requests)
+        self.gate.committed(requests)
+
+    def _recent(self, at: datetime) -> list[tuple[str, int]]:
+        edge = (at - timedelta(days=1)).replace(tzinfo=None).isoformat()
+        return [(text, count) for text, count in self._sent if text > edge]
+
+    def _changed_states(self) -> dict[str, bytes]:
+        standing = self.standing
+        core = {
+            "day": standing.day,
+            "day_equity": str(standing.day_equity),
+            "equity": str(standing.equity),
+            "peak": str(standing.peak),
+            "sent": self._sent,
+        }
+        states = {CORE: json.dumps(core).encode()}
+        states.update({instance: plugin.save() for instance, plugin in self._stateful})
+        return {name: state for name, state in states.items() if self._saved.get(name) != state}
+
+    async def _cancel(self, decision: Decision, at: datetime, report: Report) -> None:
+        for ref in decision.cancels:
+            moves = self.blotter.cancel_sent(ref.client_id, at)
+            if not moves:
+                continue
+            self.journal.moved(moves)
+            outcome = await self._pass(Priority.CANCEL, self.gate.cancel, Cancel(ref))
+            answered = self.blotter.cancel_outcome(ref.client_id, outcome, at)
+            self.journal.moved(answered)
+            report.moves += moves + answered
+
+    async def _send(self, decision: Decision, at: datetime, report: Report) -> None:
+        """Through the lane and the gate, in sending order; what came of it is one transaction."""
+        moves: list[Move] = []
+        for approved in decision.approved:
+            outcome = await self._pass(Priority.SUBMIT, self.gate.submit, approved)
+            if isinstance(outcome, Refusal):
+                report.refused.append((approved.order.client_id, outcome))
+            moves += self.blotter.outcome(approved.order.client_id, outcome, at)
+        if moves:
+            self.journal.moved(moves)
+            report.moves += moves
+
+    # ---- what the venue did ----------------------------------------------------------------------------------------
+    async def sync(self, report: Report, row: int, at: datetime) -> None:
+        """Ask for fills, cash events and the state of open orders; book what is new. Unavailable changes nothing."""
+        asked_since = max(self._since - OVERLAP, EPOCH) if not self.recorded else self._since
+        fills = await self._ask(Priority.QUERY, self.broker.fills, asked_since)
+        if isinstance(fills, Unavailable):
+            report.unreached.append(f"fills: {fills.reason}")
+            return
+        self._book(fills, report, row)
+        if self._has_cash is not None:
+            events = await self._ask(Priority.QUERY, self._has_cash.cash_events, asked_since)
+            if isinstance(events, Unavailable):
+                report.unreached.append(f"cash events: {events.reason}")
+            else:
+                self._book(events, report, row)
+        for order in self.blotter.open():
+            await self._look_up(order, report, at)
+
+    def _book(self, facts: Sequence[Fill | CashEvent], report: Report, row: int) -> None:
+        bookings: list[Booking] = []
+        moves: list[Move] = []
+        for fact in facts:
+            if self.ledger.knows(fact):
+                continue
+            if isinstance(fact, CashEvent):
+                bookings.append(self.ledger.after_event(fact))
+                report.events.append(fact)
+                continue
+            order = self.blotter.by_key(fact.key)
+            client_id = order.request.client_id if order else None
+            bookings.append(self.ledger.after_fill(fact, client_id, self.market.instruments[fact.symbol]))
+            report.fills.append(fact)
+            self._since = max(self._since, fact.time)
+            if order is not None:
+                moves += self.blotter.fill(order, fact)
+        if not bookings:
+            return
+        self.journal.booked(bookings, moves)
+        report.moves += moves
+        for booking in bookings:
+            self.standing.booked(booking, row)
+
+    async def _look_up(self, order: LiveOrder, report: Report, at: datetime) -> None:
+        request = order.request
+        ref = OrderRef(request.client_id, request.key, request.symbol, order.venue_id)
+        found = await self._ask(Priority.QUERY, self.broker.order, ref)
+        if isinstance(found, OrderReport):
+            moves = self.blotter.report(found, at)
+        elif isinstance(found, NotFound) and order.state in UNRESOLVED:
+            report.unreached.append(f"order {request.client_id}: the venue does not show it")
+            return
+        else:
+            report.unreached.append(f"order {request.client_id}: {found.reason}")
+            return
+        if moves:
+            self.journal.moved(moves)
+            report.moves += moves
+
+    async def _ask(self, priority: Priority, question: Callable[..., Any], *args: Any) -> Any:
+        """The answer, or Unavailable for whatever went wrong on the way."""
+        try:
+            return await self.lane.call(priority, question, *args)
+        except TimeoutError:
+            return Unavailable("timeout", "no answer in time")
+        except Exception as exc:
+            return Unavailable("plugin", f"{type(exc).__name__}: {exc}")
+
+    async def _pass(self, priority: Priority, gate: Callable[..., Any], thing: Any) -> Outcome | Refusal:
+        try:
+            outcome: Outcome | Refusal = await self.lane.call(priority, gate, thing)
+        except TimeoutError:
+            return Unknown("timeout", "no answer in time")
+        return outcome
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+    async def open_book(self, report: Report, at: datetime, row: int) -> None:
+        """First start of a book: the account's cash becomes the opening transfer. Refused unless it is clean."""
+        positions = await self._ask(Priority.QUERY, self.broker.positions)
+        orders = await self._ask(Priority.QUERY, self.broker.orders)
+        for answer in (positions, orders):
+            if isinstance(answer, Unavailable):
+                raise Unreachable(f"Broker of book '{self.name}' does not answer: {answer.reason}")
+        if positions or orders:
+            shown = [f"{p.quantity:f} {p.symbol}" for p in positions] + [f"order {o.venue_id} {o.symbol}" for o in orders]
+            raise Refused(
+                f"The account {self.account.account_id} is not clean and book '{self.name}' has no journal of it: "
+                + ", ".join(shown),
+                todo="Close what is open there, or use the state folder that this account was traded with.",
+            )
+        opening = CashEvent(
+            f"opening {self.account.account_id} {self.journal.nonce.hex()[:12]}", "transfer", self.account.cash, self.account.currency, at
+        )
+        self._book([opening], report, row)
+
+    async def agree(self) -> None:
+        """Warm start: positions and cash must be what the venue says. Refused with the difference otherwise."""
+        positions = await self._ask(Priority.QUERY, self.broker.positions)
+        if isinstance(positions, Unavailable):
+            raise Unreachable(f"Broker of book '{self.name}' does not answer: {positions.reason}")
+        there = {position.symbol: position.quantity for position in positions if position.quantity}
+        here = {symbol: held.quantity for symbol, held in self.ledger.holdings.items() if held.quantity}
+        if there != here:
+            raise Refused(_difference(self.name, here, there), todo="Nothing was changed, here or there.")
+
+    def position(self, symbol: str) -> Position:
+        """What the ledger holds of a symbol."""
+        held = self.ledger.holdings[symbol]
+        return Position(symbol, held.quantity, held.price)
+
+    def open_orders(self) -> list[tuple[str, OrderState]]:
+        """Client ids and states of what is not terminal."""
+        return [(order.request.client_id, order.state) for order in self.blotter.open()]
+
+
+def _difference(book: str, here: Mapping[str, Decimal], there: Mapping[str, Decimal]) -> str:
+    zero = Decimal(0)
+    lines = [
+        f"{symbol}: expected {here.get(symbol, zero):f}, the venue says {there.get(symbol, zero):f}"
+        for symbol in sorted({*here, *there})
+        if here.get(symbol, zero) != there.get(symbol, zero)
+    ]
+    return f"The positions of book '{book}' are not what the venue says.\n" + "\n".join(lines)

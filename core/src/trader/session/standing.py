@@ -1,0 +1,169 @@
+"""Where a book stands, kept in step with its ledger and its orders: arrays for the decision, exact money for people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.cycle.market import Panel, instant64
+from trader.cycle.planner import Grid
+from trader.cycle.portfolio import NO_TIME, Portfolio, WorkingOrder
+from trader.model import ZERO, Account, Instrument, OrderRef, OrderState, Purpose, Side
+from trader.orders.blotter import Blotter, LiveOrder
+from trader.orders.journal import Booking, Holding
+from trader.orders.ledger import Ledger, value
+
+DAY = np.timedelta64(1, "D")
+
+
+class Standing:
+    """One book's portfolio. `row` is the panel's row that was marked last."""
+
+    def __init__(self, panel: Panel, grid: Grid, instruments: dict[str, Instrument], ledger: Ledger, blotter: Blotter):
+        self.panel, self.grid, self.instruments = panel, grid, instruments
+        self.ledger, self.blotter = ledger, blotter
+        self.portfolio = Portfolio.empty(len(panel.symbols), float(ledger.cash))
+        self.row = -1
+        self.marks: NDArray[np.int64] = np.zeros(len(panel.symbols), np.int64)
+        self.equity = ledger.cash
+        self.peak = ZERO
+        self.day = ""
+        self.day_equity = ZERO
+        self._odd: set[str] = set()
+        self._margin: set[str] = set()
+        self._groups = self._factor_groups()
+        for holding in ledger.holdings.values():
+            self._hold(holding)
+
+    def _factor_groups(self) -> list[tuple[Decimal, NDArray[np.intp]]]:
+        """Columns by tick x lot x multiplier: within a group, value is lots x ticks, whole numbers."""
+        groups: dict[Decimal, list[int]] = {}
+        for column, symbol in enumerate(self.panel.symbols):
+            rules = self.instruments[symbol]
+            if rules.settlement == "cash":
+                groups.setdefault(rules.tick * rules.lot * rules.multiplier, []).append(column)
+        return [(factor, np.array(columns, np.intp)) for factor, columns in groups.items()]
+
+    # ---- facts -----------------------------------------------------------------------------------------------------
+    def booked(self, booking: Booking, row: int) -> None:
+        """A fact changed a holding, while `row` was played."""
+        if booking.holding is None:
+            return
+        held = booking.holding
+        column = self.panel.column[held.symbol]
+        before = self.portfolio.entry_time[column]
+        self._hold(held)
+        if held.quantity and (np.isnat(before) or before != self.portfolio.entry_time[column]):
+            self.portfolio.entry_row[column] = row
+            self.portfolio.best[column] = -np.inf if held.quantity > 0 else np.inf
+
+    def _hold(self, held: Holding) -> None:
+        column = self.panel.column[held.symbol]
+        rules, portfolio = self.instruments[held.symbol], self.portfolio
+        lots = int(held.quantity / rules.lot)
+        portfolio.lots[column] = lots
+        portfolio.quantity[column] = float(held.quantity)
+        portfolio.entry_price[column] = float(held.price)
+        portfolio.entry_time[column] = NO_TIME if held.entry_time is None else instant64(held.entry_time)
+        is_odd = lots * rules.lot != held.quantity
+        (self._odd.add if is_odd else self._odd.discard)(held.symbol)
+        if rules.settlement == "margin":
+            (self._margin.add if held.quantity else self._margin.discard)(held.symbol)
+
+    def recall(self, row: int) -> None:
+        """After a restart: entry rows and best prices again, from the bars up to `row`."""
+        portfolio, panel = self.portfolio, self.panel
+        for column in np.flatnonzero(portfolio.quantity).tolist():
+            entry = int(np.searchsorted(panel.end[: panel.rows], portfolio.entry_time[column], "left"))
+            portfolio.entry_row[column] = entry
+            long = portfolio.quantity[column] > 0
+            seen = (panel.high if long else panel.low)[entry : row + 1, column]
+            worst = -np.inf if long else np.inf
+            portfolio.best[column] = (seen.max() if long else seen.min()) if len(seen) else worst
+
+    # ---- marks -----------------------------------------------------------------------------------------------------
+    def mark(self, row: int, at: datetime) -> None:
+        """Value everything at the closes of `row`."""
+        portfolio, panel = self.portfolio, self.panel
+        self.row = row
+        self.marks = self.grid.to_ticks(panel.close[row])
+        held = portfolio.quantity != 0.0
+        if held.any():
+            long = portfolio.quantity > 0
+            better = np.where(long, np.maximum(portfolio.best, panel.high[row]), np.minimum(portfolio.best, panel.low[row]))
+            portfolio.best = np.where(held, better, 0.0)
+        before, self.equity = self.equity, self.ledger.cash + self.holdings_value()
+        day = at.date().isoformat()
+        if day != self.day:
+            self.day, self.day_equity = day, before if self.peak else self.equity
+        self.peak = max(self.peak, self.equity)
+        portfolio.cash, portfolio.equity = float(self.ledger.cash), float(self.equity)
+        portfolio.peak_equity, portfolio.day_equity = float(self.peak), float(self.day_equity)
+
+    def holdings_value(self) -> Decimal:
+        """What positions add to equity at the marks, exact."""
+        total = ZERO
+        lots, marks = self.portfolio.lots, self.marks
+        for factor, columns in self._groups:
+            mine, at = lots[columns], marks[columns]
+            if float(np.abs(mine.astype(np.float64)) @ at) < 2.0**62:
+                whole = int(mine @ at)
+            else:
+                whole = sum(a * b for a, b in zip(mine.tolist(), at.tolist(), strict=True))
+            total += whole * factor
+        for symbol in self._odd:
+            rules, held = self.instruments[symbol], self.ledger.holdings[symbol]
+            if rules.settlement == "cash":
+                rest = held.quantity - int(held.quantity / rules.lot) * rules.lot
+                total += rest * self.price(symbol) * rules.multiplier
+        for symbol in self._margin:
+            total += value(self.ledger.holdings[symbol], self.price(symbol), self.instruments[symbol])
+        return total
+
+    def price(self, symbol: str) -> Decimal:
+        """The mark of a symbol."""
+        column = self.panel.column[symbol]
+        return self.grid.price(column, int(self.marks[column]))
+
+    # ---- orders ----------------------------------------------------------------------------------------------------
+    def view(self, account: Account | None, sent: NDArray[np.datetime64], now: np.datetime64) -> Portfolio:
+        """The portfolio as a decision sees it: with what is on its way."""
+        portfolio = self.portfolio
+        portfolio.account, portfolio.sent = account, sent[sent > now - DAY]
+        portfolio.settled_cash = None
+        if account is not None and account.settled_cash < account.cash:
+            portfolio.settled_cash = float(account.settled_cash)
+        orders = self.blotter.open()
+        quiet = not portfolio.working and not orders
+        if quiet:
+            portfolio.worst = portfolio.quantity
+            return portfolio
+        width = len(self.panel.symbols)
+        buys, sells, pending = np.zeros(width), np.zeros(width), np.zeros(width)
+        unresolved = np.zeros(width, bool)
+        working = []
+        for order in orders:
+            column = self.panel.column[order.request.symbol]
+            rest = float(order.remaining)
+            (buys if order.request.side is Side.BUY else sells)[column] += rest
+            guard = order.request.purpose is Purpose.STOP
+            if not guard:
+                pending[column] += rest * order.request.side.sign
+            unresolved[column] = True
+            working.append(_working(order, column))
+        up, down = portfolio.quantity + buys, portfolio.quantity - sells
+        portfolio.pending = pending
+        portfolio.worst = np.where(np.abs(up) >= np.abs(down), up, down)
+        portfolio.unresolved = unresolved
+        portfolio.working = tuple(working)
+        return portfolio
+
+
+def _working(order: LiveOrder, column: int) -> WorkingOrder:
+    request = order.request
+    stop = float(request.stop_price) if request.purpose is Purpose.STOP and request.stop_price is not None else None
+    ref = OrderRef(request.client_id, request.key, request.symbol, order.venue_id)
+    return WorkingOrder(ref, column, stop, order.state is OrderState.WORKING)

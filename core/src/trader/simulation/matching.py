@@ -1,0 +1,178 @@
+"""When an order fills, and at which price.
+
+The rules, for a buy (a sell is the mirror image):
+
+* market: the open, plus slippage.
+* limit: the open if it is at the limit or better, else the limit if the low touches it.
+* stop: the open if it is at the stop or beyond, else the stop if the high touches it; plus slippage.
+* stop-limit: a limit order from the moment the stop is met. Met at the open, the whole bar counts. Met inside the bar,
+  that bar fills it only if it closes at the limit or better, which proves that the market was there after the stop
+  was met; the price is then the worst that the limit and the bar allow. Else it waits for the next bar.
+
+A price off the tick is rounded against the trader.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import ceil, floor
+
+from trader.model import Fill, OrderState
+from trader.simulation.book import from_money
+from trader.simulation.holdings import Holdings
+from trader.simulation.rows import INSTANT, NEAR, Row
+from trader.simulation.ticket import (
+    BEGINNING,
+    DAY,
+    FILLED,
+    FOK,
+    IOC,
+    MARKET,
+    STOP,
+    STOP_LIMIT,
+    WORKING,
+    Ticket,
+    Tickets,
+)
+
+Price = tuple[float, bool]
+"""Ticks, before slippage and rounding, and whether slippage applies."""
+
+
+def at_open(order: Ticket, opened: float) -> Price | None:
+    """The price at the bar's open; None if it does not fill there. Notes a met stop."""
+    kind, sign = order.type, order.sign
+    if kind is MARKET:
+        return opened, True
+    if kind is STOP:
+        return (opened, True) if (opened - order.stop) * sign >= -NEAR else None
+    if kind is STOP_LIMIT and not order.triggered:
+        if (opened - order.stop) * sign < -NEAR:
+            return None
+        order.triggered = True
+    return (opened, False) if (opened - order.limit) * sign <= NEAR else None
+
+
+def at_touch(order: Ticket, high: float, low: float, close: float) -> Price | None:
+    """The price inside the bar, after its open; None if it does not fill there. Notes a met stop."""
+    kind, sign, limit = order.type, order.sign, order.limit
+    if kind is MARKET:
+        return None
+    beyond, towards = (high, low) if sign > 0 else (low, high)
+    if kind is STOP:
+        return (order.stop, True) if (beyond - order.stop) * sign >= -NEAR else None
+    if kind is STOP_LIMIT and not order.triggered:
+        if not (beyond - order.stop) * sign >= -NEAR:
+            return None
+        order.triggered = True
+        worst = min(limit, high) if sign > 0 else max(limit, low)
+        return (worst, False) if (close - limit) * sign <= NEAR else None
+    return (limit, False) if (towards - limit) * sign <= NEAR else None
+
+
+def against(sign: int, ticks: float) -> int:
+    """The whole tick that is no better for the trader than `ticks`; at least one tick."""
+    whole = ceil(ticks - NEAR) if sign > 0 else floor(ticks + NEAR)
+    return max(1, whole)
+
+
+class Matcher:
+    """Meets the working orders with the bars and books what fills."""
+
+    def __init__(self, tickets: Tickets, holdings: Holdings, currency: str) -> None:
+        self._tickets, self._holdings, self._currency = tickets, holdings, currency
+        self._slipped = holdings.terms.slippage.fraction
+        self.fills: list[Fill] = []
+        """Every execution, oldest first."""
+
+    def trade(self, row: Row) -> None:
+        """All working orders at the open, then those that are left at what the bar touched."""
+        latest = self.fills[-1].time if self.fills else BEGINNING
+        opened = max(row.start + INSTANT, latest)
+        for order in list(self._tickets.working.values()):
+            self._meet_open(order, row, opened)
+        left = [order for order in self._tickets.working.values() if order.day is not None]
+        if left:
+            row.look_inside()
+            closed = max(row.end, opened)
+            for order in left:
+                self._meet_touch(order, row, closed)
+
+    def _meet_open(self, order: Ticket, row: Row, time: datetime) -> None:
+        if order.day is None:
+            column = order.listing.column
+            if column < 0 or order.decided > row.start or not row.trades[column]:
+                return
+            order.day = row.day
+            self._tickets.touch(order)
+        elif order.tif is DAY and row.day > order.day:
+            self._tickets.close(order, OrderState.EXPIRED, "its day is over", order.time)
+            return
+        else:
+            column = order.listing.column
+            if column < 0 or not row.trades[column]:
+                return
+        price = at_open(order, row.open[column])
+        if price is not None:
+            self._execute(order, row, price, time)
+        if order.state is WORKING and (order.tif is IOC or order.tif is FOK):
+            self._tickets.close(order, OrderState.EXPIRED, "not filled at once", time)
+
+    def _meet_touch(self, order: Ticket, row: Row, time: datetime) -> None:
+        column = order.listing.column
+        if column >= 0 and row.trades[column]:
+            price = at_touch(order, row.high[column], row.low[column], row.close[column])
+            if order.triggered:
+                self._tickets.touch(order)
+            if price is not None:
+                self._execute(order, row, price, time)
+        if order.state is WORKING and row.last and order.tif is DAY:
+            self._tickets.close(order, OrderState.EXPIRED, "its day is over", time)
+
+    def _execute(self, order: Ticket, row: Row, price: Price, time: datetime) -> None:
+        """Fill what the bar's volume has room for and the account carries."""
+        listing = order.listing
+        column = listing.column
+        wanted, room = order.lots - order.filled, row.room[column]
+        lots = wanted if wanted <= room else int(room)
+        if lots == 0 or (lots < wanted and order.tif is FOK):
+            return
+        ticks, slips = price
+        if slips:
+            ticks *= 1 + order.sign * self._slipped(lots * listing.lot / row.volume[column])
+        whole = against(order.sign, ticks)
+        granted = self._holdings.granted(order, lots, whole)
+        if granted == lots or (granted and order.tif is not FOK):
+            row.room[column] = room - granted
+            self._fill(order, granted, whole, time)
+        if granted < lots:
+            short = "position" if order.sign < 0 or order.request.reduce_only else "funds"
+            carried, asked = listing.quantity(granted), listing.quantity(lots)
+            reason = f"{short}: the account carries {carried:f} of {asked:f}"
+            self._tickets.close(order, OrderState.CANCELED, reason, time)
+
+    def _fill(self, order: Ticket, lots: int, ticks: int, time: datetime) -> None:
+        listing, request = order.listing, order.request
+        fee = self._holdings.fill(order, lots, ticks)
+        order.filled += lots
+        order.fills += 1
+        order.notional += lots * ticks * listing.unit
+        order.fee += fee
+        fill = Fill(
+            f"{order.venue_id}-{order.fills}",
+            request.key,
+            order.venue_id,
+            request.symbol,
+            request.side,
+            request.quantity if lots == order.lots else listing.quantity(lots),
+            listing.price(ticks),
+            from_money(fee),
+            time,
+            self._currency,
+        )
+        self.fills.append(fill)
+        if order.filled == order.lots:
+            self._tickets.close(order, FILLED, "", time)
+        else:
+            order.time = time
+            self._tickets.touch(order)

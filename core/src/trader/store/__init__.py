@@ -1,0 +1,4 @@
+"""The database: schema, migrations, the hash chain, and what the command line reads.
+
+SQLite (WAL, synchronous=FULL) beside the settings, or PostgreSQL by URL. Nothing here knows what an order may do next.
+"""

@@ -1,0 +1,83 @@
+"""The instance lock: one session per database. The system releases it when the process ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from trader.errors import Refused, StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 1 << 30  # Windows locks a range of bytes against reading too: one far behind the holder's number
+
+    def _take(file: IO[bytes]) -> None:
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _give(file: IO[bytes]) -> None:
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _give(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+class InstanceLock:
+    """Held from `acquire` to `release`, or to the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> InstanceLock:
+        """Take it at once, or Refused, which names the process that holds it."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open("a+b", buffering=0)
+        except OSError as problem:
+            raise StoreError(f"The lock file cannot be opened: {problem.strerror}.", where=str(self.path)) from None
+        try:
+            _take(file)
+        except OSError:
+            holder = _holder(file)
+            file.close()
+            raise Refused(
+                f"Another session runs on this database (process {holder}).",
+                where=str(self.path),
+                todo="Stop it first (`trader stop`), or give this one a state folder of its own.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        self._file = file
+        return self
+
+    def release(self) -> None:
+        """Give it back; again is no harm."""
+        if self._file is not None:
+            _give(self._file)
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> InstanceLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _holder(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(20).decode("ascii", "replace").strip() or "unknown"

@@ -1,0 +1,78 @@
+"""structlog: JSON lines to a file, readable lines to a terminal, one event name a fact.
+
+Loggers below the level cost almost nothing. Event names that operators know stay: cold_start, warm_start, heartbeat,
+kill_switch, loop_shutdown.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime
+from decimal import Decimal
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+FILE = "trader.jsonl"
+_MEGABYTE = 1_000_000
+
+
+def set_up(folder: Path | None, *, level: str = "info", terminal: str | None = "info") -> None:
+    """Send every log line to `folder`/trader.jsonl (None: no file) and to stderr (`terminal`: least level there; None:
+    nothing). Replaces what was set up before."""
+    root = logging.getLogger("trader")
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    root.propagate = False
+    root.setLevel(level.upper())
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = RotatingFileHandler(folder / FILE, maxBytes=50 * _MEGABYTE, backupCount=10, encoding="utf-8", delay=True)
+        file.setFormatter(_formatter(structlog.processors.JSONRenderer(serializer=_json), shared))
+        root.addHandler(file)
+    if terminal is not None:
+        screen = logging.StreamHandler(sys.stderr)
+        screen.setLevel(terminal.upper())
+        colors = sys.stderr.isatty()
+        screen.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=colors), shared))
+        root.addHandler(screen)
+
+
+def _formatter(renderer: Any, shared: list[Any]) -> logging.Formatter:
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    return structlog.stdlib.ProcessorFormatter(processors=[remove, renderer], foreign_pre_chain=shared)
+
+
+def _json(event: dict[str, Any], **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal | datetime):
+        return str(value)
+    return repr(value)
+
+
+def logger(name: str) -> Any:
+    """A bound logger below "trader"."""
+    return structlog.get_logger(f"trader.{name}")

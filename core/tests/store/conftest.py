@@ -1,0 +1,90 @@
+"""Real SQLite files, and the facts to put into them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+from trader.clock import VirtualClock
+from trader.model import CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
+from trader.orders.journal import Booking, CycleRecord, Holding, Move
+from trader.orders.lifecycle import Cause
+from trader.orders.store_journal import StoreJournal
+from trader.store.database import open_store
+from trader.store.runs import open_epoch
+
+START = datetime(2013, 2, 28, 21, 0, 0, 123456, tzinfo=UTC)
+
+
+def day(number):
+    return START + timedelta(days=number)
+
+
+def request(client_id, symbol="IBM", *, at=START, book="main", **changes):
+    values = {
+        "client_id": client_id, "key": f"k-{client_id}", "book": book, "symbol": symbol, "side": Side.BUY,
+        "quantity": Decimal("7.50"), "type": OrderType.STOP_LIMIT, "time_in_force": TimeInForce.GTC,
+        "limit_price": Decimal("790.80"), "stop_price": Decimal("0.00000001"), "reduce_only": True,
+        "purpose": Purpose.EXIT, "price": Decimal("789.123456789012345678"), "decided_at": at,
+    }  # fmt: skip
+    return OrderRequest(**values | changes)
+
+
+def record(number, book="main", *, equity="100000.00", cash="1000.10", decision=b'{"why":"test"}'):
+    return CycleRecord(book, day(number).isoformat(), number, day(number), Decimal(equity), Decimal(cash), decision)
+
+
+def move(client_id, state, cause=Cause.ACK, number=1, **rest):
+    return Move(client_id, OrderState(state), cause, day(number), **rest)
+
+
+def fill(execution_id, symbol="IBM", number=1, *, client_id=None, quantity="7.50", cash="500.25", realized="0"):
+    fact = Fill(
+        execution_id, f"k-{client_id}", f"v-{client_id}", symbol, Side.BUY, Decimal(quantity), Decimal("790.80"),
+        Decimal("0.50"), day(number), "USD",
+    )  # fmt: skip
+    held = Holding(symbol, Decimal(quantity), Decimal("790.80"), day(number), Decimal(realized))
+    return Booking(fact, client_id, held, Decimal(cash))
+
+
+def cash(event_id, number=1, *, amount="12.34", after="512.59"):
+    fact = CashEvent(event_id, "dividend", Decimal(amount), "USD", day(number), "IBM")
+    return Booking(fact, None, None, Decimal(after))
+
+
+@pytest.fixture
+def make():
+    return SimpleNamespace(request=request, record=record, move=move, fill=fill, cash=cash, day=day, start=START)
+
+
+@pytest.fixture
+def journal_of():
+    """Opens a book's journal in a store, and the first epoch with it."""
+
+    def of(store, book="main", *, account="P1", session="s1", epoch=None):
+        if epoch is not None:
+            open_epoch(store, epoch, "first")
+        return StoreJournal(
+            store, book=book, venue="paper", account=account, session=session, clock=VirtualClock(START)
+        )
+
+    return of
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "var" / "trader.db"
+
+
+@pytest.fixture
+def store(path):
+    store = open_store(path, clock=VirtualClock(START))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def journal(store, journal_of):
+    return journal_of(store, epoch=b"nonce")

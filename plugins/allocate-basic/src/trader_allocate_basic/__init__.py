@@ -1,0 +1,1 @@
+"""Scores to target weights: `proportional`, `equal` and `inverse_volatility`, a module each."""

@@ -1,0 +1,1 @@
+"""Planned trades to orders: `market` and `limit`, a module each."""
