@@ -168,7 +168,7 @@ def _uv_installer() -> list[object]:
         uv_alone.write_text(entry.group() if entry else "uv", encoding="utf-8")
         _call(*_pip_installer(), "--require-hashes", "-r", uv_alone)
         uv = str(BIN / "uv")
-    return [uv, "pip", "install", "--quiet", "--python", PYTHON]
+    return [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", PYTHON]
 
 
 def _pip_installer() -> list[object]:
@@ -183,6 +183,8 @@ def _install_with(install: list[object]) -> None:
     say(f"installing the {len(members())} members of the workspace")
     editable = [part for folder in members() for part in ("-e", folder)]
     _call(*install, "--no-deps", "--no-build-isolation", *editable)
+    # Compiled here, because a machine may forbid Python to do it at run time: a start would take twice as long.
+    _call(PYTHON, "-m", "compileall", "-q", *(folder / "src" for folder in members()))
 
 
 def _call(*command: object) -> None:

@@ -128,20 +128,22 @@ class World:
     """Path as written -> sha256 of every file that plugins asked for: part of the run's record."""
     moment: str = ""
     """Seeds `rng` together with the instance's name; the cycle sets it."""
-    _shared: dict[Hashable, Any] = field(default_factory=dict)
+    shared: dict[Hashable, Any] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Market time, aware UTC."""
         return self.market_now() if self.market_now else self.clock.now()
 
-    def door(self, name: str, *, distribution: str, connection: str | None = None, secrets: tuple[str, ...] = ()) -> Door:
+    def door(
+        self, name: str, *, distribution: str, connection: str | None = None, secrets: tuple[str, ...] = ()
+    ) -> Door:
         """The door of one plugin instance; `secrets` are the names that its manifest lists."""
         return Door(self, name, connection or name, distribution, secrets)
 
     def close(self) -> None:
         """Close what plugins shared, newest first."""
-        while self._shared:
-            _, thing = self._shared.popitem()
+        while self.shared:
+            _, thing = self.shared.popitem()
             close = getattr(thing, "close", None)
             if close is not None:
                 close()
@@ -233,6 +235,6 @@ class Door:
     def shared(self, key: Hashable, open: Callable[[], T]) -> T:  # noqa: A002  (the protocol's word)
         """One T for (distribution, connection, key), closed with the session."""
         full = (self._distribution, self.connection, key)
-        if full not in self._world._shared:
-            self._world._shared[full] = open()
-        return cast("T", self._world._shared[full])
+        if full not in self._world.shared:
+            self._world.shared[full] = open()
+        return cast("T", self._world.shared[full])

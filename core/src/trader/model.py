@@ -77,12 +77,13 @@ class Purpose(StrEnum):
     MANUAL = "manual"
 
 
-class Struct(msgspec.Struct, frozen=True):
-    """Base of the nouns: immutable, slotted, compared by value, encodable as JSON."""
+class Struct(msgspec.Struct, frozen=True, gc=False):
+    """Base of the nouns: immutable, slotted, compared by value, encodable as JSON. They cannot form cycles, so the
+    garbage collector is spared from walking millions of them."""
 
 
 # ---- what is traded ------------------------------------------------------------------------------------------------
-class Instrument(Struct):
+class Instrument(Struct, frozen=True):
     """The venue's rules for one symbol."""
 
     symbol: str
@@ -128,7 +129,7 @@ class Bars:
         return Bars(self.symbols, self.timeframe, self.start[cut], self.end[cut], *prices, self.missing, more)
 
 
-class Quote(Struct):
+class Quote(Struct, frozen=True):
     """Best bid and ask."""
 
     symbol: str
@@ -139,7 +140,7 @@ class Quote(Struct):
     ask_size: float = float("nan")
 
 
-class Trade(Struct):
+class Trade(Struct, frozen=True):
     """One public trade."""
 
     symbol: str
@@ -148,13 +149,13 @@ class Trade(Struct):
     size: float
 
 
-class Idle(Struct):
+class Idle(Struct, frozen=True):
     """A stream is quiet, and alive."""
 
     seconds: float = 1.0
 
 
-class Reset(Struct):
+class Reset(Struct, frozen=True):
     """A stream was (re)connected: what happened before may be missing."""
 
     reason: str = ""
@@ -178,7 +179,7 @@ class Weights:
     why: Mapping[str, ArrayLike] = field(default_factory=dict)
 
 
-class ExitIntent(Struct):
+class ExitIntent(Struct, frozen=True):
     """Reduce one position. Never opens, never flips; the symbol is not entered again in the same cycle.
 
     `fraction` of what is held, in (0, 1]. `stop`: None means leave now; a price means keep a stop order there.
@@ -191,7 +192,7 @@ class ExitIntent(Struct):
 
 
 # ---- orders and what became of them --------------------------------------------------------------------------------
-class OrderRequest(Struct):
+class OrderRequest(Struct, frozen=True):
     """What is asked of a venue. `key` is the id that the venue will show, fixed before the first byte leaves.
 
     `price` is the mark it was planned at (an estimate for limits, never sent); `decided_at` is market time.
@@ -213,13 +214,13 @@ class OrderRequest(Struct):
     decided_at: datetime
 
 
-class Approved(Struct):
+class Approved(Struct, frozen=True):
     """An order that no rule refused. Only `trader.cycle.risk` makes one; only an Approved or a Cancel passes the gate."""
 
     order: OrderRequest
 
 
-class OrderRef(Struct):
+class OrderRef(Struct, frozen=True):
     """Enough to find an order at a venue: by its id there, else by the key we gave it."""
 
     client_id: str
@@ -228,13 +229,13 @@ class OrderRef(Struct):
     venue_id: str | None = None
 
 
-class Cancel(Struct):
+class Cancel(Struct, frozen=True):
     """The wish that an order be gone. No kill state, limit or lease refuses it."""
 
     ref: OrderRef
 
 
-class OrderReport(Struct):
+class OrderReport(Struct, frozen=True):
     """An order as the venue shows it. `state` is one of WORKING, CANCEL_SENT, REJECTED, FILLED, CANCELED, EXPIRED, or
     UNKNOWN for a word of the venue that we do not know. `filled` is cumulative."""
 
@@ -252,7 +253,7 @@ class OrderReport(Struct):
     reason: str = ""
 
 
-class Fill(Struct):
+class Fill(Struct, frozen=True):
     """An execution: a fact. `execution_id` is unique in (venue, account, symbol). `fee` > 0 is paid."""
 
     execution_id: str
@@ -267,7 +268,7 @@ class Fill(Struct):
     fee_currency: str = ""
 
 
-class Position(Struct):
+class Position(Struct, frozen=True):
     """What is held: signed units, average price of entries since flat (without fees)."""
 
     symbol: str
@@ -275,7 +276,7 @@ class Position(Struct):
     price: Decimal
 
 
-class CashEvent(Struct):
+class CashEvent(Struct, frozen=True):
     """Money that moved without a trade. `amount` > 0 is received."""
 
     event_id: str
@@ -286,7 +287,7 @@ class CashEvent(Struct):
     symbol: str | None = None
 
 
-class Account(Struct):
+class Account(Struct, frozen=True):
     """Whose account it is and what it holds, as the venue says."""
 
     account_id: str
@@ -301,13 +302,13 @@ class Account(Struct):
 
 
 # ---- outcomes: failing to ask never looks like an answer -----------------------------------------------------------
-class Accepted(Struct):
+class Accepted(Struct, frozen=True):
     """The venue has it. `venue_id` is None where the answer does not carry one (a cancel)."""
 
     venue_id: str | None = None
 
 
-class Rejected(Struct):
+class Rejected(Struct, frozen=True):
     """The venue said no, definitively."""
 
     kind: str
@@ -315,7 +316,7 @@ class Rejected(Struct):
     retry_after: float | None = None
 
 
-class Unknown(Struct):
+class Unknown(Struct, frozen=True):
     """It may or may not have arrived; only the venue can tell."""
 
     kind: str
@@ -323,7 +324,7 @@ class Unknown(Struct):
     retry_after: float | None = None
 
 
-class Unavailable(Struct):
+class Unavailable(Struct, frozen=True):
     """The question was not answered. It says nothing about what is there."""
 
     kind: str
@@ -331,7 +332,7 @@ class Unavailable(Struct):
     retry_after: float | None = None
 
 
-class NotFound(Struct):
+class NotFound(Struct, frozen=True):
     """The venue answered: it shows no such order now."""
 
     reason: str = ""
@@ -340,7 +341,7 @@ class NotFound(Struct):
 Outcome: TypeAlias = Accepted | Rejected | Unknown
 
 
-class Refusal(Struct):
+class Refusal(Struct, frozen=True):
     """A rule's no, with its numbers. `order` is the index in the plan, -1 for the whole book."""
 
     order: int
@@ -358,7 +359,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class Alert(Struct):
+class Alert(Struct, frozen=True):
     """Something a person should know. `id` stays the same over retries, `fingerprint` over repetitions."""
 
     id: str
@@ -370,13 +371,13 @@ class Alert(Struct):
     facts: dict[str, str] = {}
 
 
-class Delivered(Struct):
+class Delivered(Struct, frozen=True):
     """A transport's receipt."""
 
     receipt: str
 
 
-class Failed(Struct):
+class Failed(Struct, frozen=True):
     """It was not delivered, and why."""
 
     reason: str

@@ -299,8 +299,8 @@ class Book(Protocol):
         """Passes of the gate, last 24 h."""
 
     @property
-    def account(self) -> Account:
-        """As last synced; this book's own."""
+    def account(self) -> Account | None:
+        """As last synced; this book's own. None where nobody asked yet."""
 
     @property
     def history(self) -> History | None:
@@ -465,8 +465,10 @@ class Env(Protocol):
     """The instance, as in the settings: "alpaca_ira"."""
     connection: str
     """The table's `connection`, else the name: whose secrets, lane, process it uses."""
-    folder: Path
-    """Private, durable, archived by --fresh."""
+
+    @property
+    def folder(self) -> Path:
+        """Private, durable, archived by --fresh."""
 
     @property
     def log(self) -> Any:

@@ -35,7 +35,17 @@ def order():
     """order(side, quantity, ...): decided at the midnight that begins day 1, before that day's bar."""
 
     def make(
-        side, quantity, symbol="X", kind="market", tif="day", *, limit=None, stop=None, at=None, key=None, reduce_only=False
+        side,
+        quantity,
+        symbol="X",
+        kind="market",
+        tif="day",
+        *,
+        limit=None,
+        stop=None,
+        at=None,
+        key=None,
+        reduce_only=False,
     ):
         make.count += 1
         key = key or f"k{make.count}"

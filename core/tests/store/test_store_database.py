@@ -342,3 +342,5 @@ def test_a_session_that_died_has_no_end(store, make):
         ("one", None, None),
         ("two", make.start, "end of data"),
     ]
+    with pytest.raises(StoreError, match="session one before"):
+        start_session(store, "one", mode="paper", version="0.1.0", settings_hash="abc")

@@ -70,6 +70,18 @@ def test_both_databases_give_the_same_fingerprint(url, store, journal_of, make):
     assert len(hashes) == 1
 
 
+def test_F60_a_lost_connection_is_an_error_and_the_next_call_connects_anew(url, server, journal_of, make):
+    store = open_store(url)
+    journal = journal_of(store, epoch=b"n")
+    server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'trader %';")
+    with pytest.raises(StoreError, match="connection to the database was lost"):
+        journal.decided(make.record(1), [make.request("a")], [], {})
+    journal.decided(make.record(1), [make.request("a")], [], {})
+    assert journal.load().number == 1
+    assert verify_chain(store) is None
+    store.close()
+
+
 def test_the_migrations_make_the_same_tables_on_postgresql(url, server):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

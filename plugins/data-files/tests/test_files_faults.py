@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,6 @@ def test_a_bad_row_can_be_dropped_and_is_counted_and_logged(prices: Path, fault:
     door = Door(prices.parent)
     source = FilesSource(made, door)  # type: ignore[arg-type]
     source.open()
-    from datetime import UTC, datetime
-
     bars = source.bars(["A"], "1d", datetime(2000, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
     assert isinstance(bars, Bars)
     assert bars.end.astype("datetime64[D]").astype(str).tolist() == ["2024-03-04", "2024-03-06"]
@@ -233,7 +232,7 @@ def minute(when: str) -> str:
             "Expected a time that exists in America/New_York",
         ),
         (["2024-03-04T10:00Z", "2024-03-04T10:01Z"], {"label": "end", "timeframe": "5m"}, "apart"),
-        (["04.03.2024", "05.03.2024"], {"time_format": "%Q"}, "time_format '%Q' cannot be used"),
+        (["04.03.2024", "05.03.2024"], {"time_format": "%Q"}, "Expected a time written as %Q, was '04.03.2024'"),
     ],
 )
 def test_what_the_file_does_not_say_is_asked_for_and_never_guessed(
@@ -256,9 +255,16 @@ def test_two_time_frames_in_one_folder_are_refused(prices: Path) -> None:
 
 
 def test_symbols_on_different_clocks_are_refused(prices: Path) -> None:
-    (prices / "A.csv").write_text(HEADER + minute("2024-03-04T10:00Z") + minute("2024-03-04T11:00Z"))
+    (prices / "A.csv").write_text(HEADER + minute("2024-03-04T22:00Z") + minute("2024-03-05T22:00Z"))
     (prices / "B.csv").write_text(HEADER + minute("2024-03-04") + minute("2024-03-05"))
-    assert "prices/" in refused(prices, label="end", timeframe="1h")
+    assert "The files' bars overlap" in refused(prices, label="end")
+    (prices / "A.csv").write_text(HEADER + minute("2024-03-04T21:00Z") + minute("2024-03-05T21:00Z"))
+    assert "another symbol's bar with that end starts" in refused(prices, label="end")
+
+
+def test_dates_are_no_bars_of_an_hour(prices: Path) -> None:
+    (prices / "A.csv").write_text(HEADER + GOOD + NEXT)
+    assert "Expected bars of 1h, but 'A' has dates without a clock time" in refused(prices, timeframe="1h")
 
 
 def test_when_every_row_is_bad_dropping_them_is_refused(prices: Path) -> None:
@@ -305,3 +311,25 @@ def test_a_close_a_last_digit_above_its_high_passes_and_the_high_is_widened() ->
     values["volume"] = np.array([0.0])
     assert check_values(values) == []
     assert within(values)["high"][0] == close[0]
+
+
+@given(st.integers(0, 10_000), st.binary(max_size=6), st.integers(0, 8), st.sampled_from(["csv", "parquet"]))
+def test_damage_anywhere_in_a_file_ends_in_bars_or_in_a_data_error(
+    tmp_path_factory: pytest.TempPathFactory, at: int, what: bytes, removed: int, kind: str
+) -> None:
+    prices = tmp_path_factory.mktemp("damaged") / "prices"
+    prices.mkdir()
+    path = prices / f"A.{kind}"
+    if kind == "csv":
+        path.write_text(HEADER + GOOD + "2024-03-05,10,11,9,10,100\n" + NEXT)
+    else:
+        frame = pl.DataFrame({"date": ["2024-03-04", "2024-03-05"], "o": [1.0, 2.0]})
+        frame.with_columns(h=2.0, l=0.5, c=1.0, v=1).write_parquet(path)
+    data = path.read_bytes()
+    cut = at % len(data)
+    path.write_bytes(data[:cut] + what + data[cut + removed :])
+    try:
+        said = opened(prices, timeframe="1d").symbols()
+    except DataError as refusal:
+        said = refusal.where
+    assert said == ("A",) or str(said).startswith(("prices", "folder"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -98,7 +99,7 @@ def bars_of(
 
 
 def row(when: str, close: float = 10.0, volume: float = 100) -> str:
-    return f"{when},{close},{close + 1},{close - 1},{close},{volume}\n"
+    return f"{when},{close},{close + 0.5},{close - 0.5},{close},{volume}\n"
 
 
 def daily(*closes: float, first: str = "2024-03-04") -> str:
@@ -131,7 +132,7 @@ def test_daily_csv_files_become_bars_of_new_yorks_session(folder: Folder) -> Non
         "2024-03-10T20:00",
     ]
     np.testing.assert_array_equal(bars.close, [[10, np.nan], [11, 20], [12, 21]])
-    np.testing.assert_array_equal(bars.high, bars.close + 1)
+    np.testing.assert_array_equal(bars.high, bars.close + 0.5)
     np.testing.assert_array_equal(bars.volume, [[100, np.nan], [100, 100], [100, 100]])
 
 
@@ -241,7 +242,7 @@ def test_columns_can_be_named_and_configured_ones_win(folder: Folder) -> None:
     columns = {"time": "when", "open": "first", "close": "last"}
     bars = bars_of(folder.open(**NEW_YORK, columns=columns, separator=";"))
     assert (bars.open[0, 0], bars.close[0, 0]) == (1.0, 2.0)
-    assert bars.fields["close"].tolist() == [[9.0], [9.0]]
+    assert "close" not in bars.fields
 
 
 def test_more_numeric_columns_are_fields_and_an_adjusted_close_and_text_are_left_out_with_a_note(
@@ -312,8 +313,8 @@ def test_five_minute_bars_are_made_of_one_minute_bars(folder: Folder) -> None:
     assert bars.timeframe == "5m"
     assert bars.start.astype("datetime64[m]").astype(str).tolist() == ["2024-03-04T14:30", "2024-03-04T14:35"]
     assert bars.open[:, 0].tolist() == [10, 15]
-    assert bars.high[:, 0].tolist() == [15, 20]
-    assert bars.low[:, 0].tolist() == [9, 14]
+    assert bars.high[:, 0].tolist() == [14.5, 19.5]
+    assert bars.low[:, 0].tolist() == [9.5, 14.5]
     assert bars.close[:, 0].tolist() == [14, 19]
     assert bars.volume[:, 0].tolist() == [500, 500]
 
@@ -419,3 +420,11 @@ def test_manifest_says_recorded_and_no_permissions() -> None:
     assert table["capabilities"]["recorded"] is True
     assert table["capabilities"]["delay_seconds"] == 0
     assert table["permissions"] == {"submits_orders": False, "secrets": [], "hosts": []}
+
+
+def test_the_examples_of_the_readme_are_settings() -> None:
+    text = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    assert examples
+    for example in examples:
+        Settings.model_validate(tomllib.loads(example)["data_sources"]["files"])

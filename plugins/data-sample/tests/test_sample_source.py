@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
 from datetime import UTC, date, datetime
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,3 +213,11 @@ def test_reading_the_sample_imports_neither_pandas_nor_the_package_with_the_pric
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+def test_the_examples_of_the_readme_are_settings() -> None:
+    text = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    assert examples
+    for example in examples:
+        Settings.model_validate(tomllib.loads(example)["data_sources"]["sample"])

@@ -41,7 +41,9 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
             from difflib import get_close_matches
@@ -94,8 +96,27 @@ def main(args: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe went away: `trader orders | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception:  # noqa: BLE001 - the last line of defence
+        code = _fault_of_ours()
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _explain(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _fault_of_ours() -> int:
+    """What nobody foresaw: the traceback goes to a file, the person gets a sentence."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="trader-fault-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exc(file=file)
+    error = sys.exception()
+    _explain(
+        f"This is a fault of trader, not of yours: {type(error).__name__}: {error}\n"
+        f"  The journal is intact. The details are in {file.name}; please report them."
+    )
+    return 1

@@ -32,7 +32,9 @@ class Screen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._shown:
             click.echo("\r\x1b[K", nl=False, err=True)
 
@@ -50,13 +52,19 @@ class Screen:
         for book in session.books:
             engine = book.engine
             cash = f"{engine.ledger.cash:,.2f} {engine.account.currency}"
-            self._say(f"trader {__version__}   {mode}   book {book.name}   account {engine.account.account_id}   cash {cash}")
+            self._say(
+                f"trader {__version__}   {mode}   book {book.name}   account {engine.account.account_id}   cash {cash}"
+            )
             self._say(f"data      {_data(book)}")
             self._say(f"start     {session.kind}, {_clock(session, book)}")
             for line in _wrapped(_rules(book)):
                 self._say(f"rules     {line}" if line is not None else "")
             self._say(f"pipeline  {_pipeline(book)}")
-            held = [f"{position.quantity:f} {symbol}" for symbol, position in sorted(engine.ledger.holdings.items()) if position.quantity]
+            held = [
+                f"{position.quantity:f} {symbol}"
+                for symbol, position in sorted(engine.ledger.holdings.items())
+                if position.quantity
+            ]
             if held or engine.number:
                 self._say(f"holds     {', '.join(held) or 'nothing'}")
         if session.held:
@@ -96,7 +104,9 @@ class Screen:
 
 def _data(book: Book) -> str:
     panel, made = book.engine.market.panel, book.parts.feed.made
-    symbols = ", ".join(panel.symbols[:10]) + (f" and {len(panel.symbols) - 10} more" if len(panel.symbols) > 10 else "")
+    symbols = ", ".join(panel.symbols[:10]) + (
+        f" and {len(panel.symbols) - 10} more" if len(panel.symbols) > 10 else ""
+    )
     span = ""
     if panel.rows:
         span = f", {instant(panel.end[0]):%Y-%m-%d} .. {instant(panel.end[panel.rows - 1]):%Y-%m-%d}"
@@ -112,7 +122,8 @@ def _clock(session: Session, book: Book) -> str:
 
 
 def _rules(book: Book) -> list[str]:
-    rules = {name: rule for name, rule in (*book.engine.desk.order_rules, *book.engine.desk.portfolio_rules)}
+    rules: dict[str, Any] = dict(book.engine.desk.order_rules)
+    rules.update(book.engine.desk.portfolio_rules)
     return [f"{name} {_limit(rule)}".strip() for name, rule in rules.items()] or ["none"]
 
 
@@ -148,10 +159,9 @@ def book_lines(book: BookSummary, seconds: float) -> list[str]:
     if book.cycles == 0:
         where = "the end of the data was reached before" if book.at_end else "nothing was due"
         return [f"No cycle was decided: {where}.", _money(book), *_positions(book)]
-    assert book.first is not None
-    assert book.last is not None
+    span = f"{book.first:%Y-%m-%d} to {book.last:%Y-%m-%d}" if book.first and book.last else ""
     lines = [
-        f"{book.cycles:,} cycles, {book.first:%Y-%m-%d} to {book.last:%Y-%m-%d}, in {seconds:.1f} s",
+        f"{book.cycles:,} cycles, {span}, in {seconds:.1f} s",
         _money(book),
         _orders(book),
         *_positions(book),
@@ -185,7 +195,10 @@ def _orders(book: BookSummary) -> str:
 
 
 def _positions(book: BookSummary) -> list[str]:
-    held = [f"{symbol} {line.weight:.1%}" for symbol, line in sorted(book.positions.items(), key=lambda item: -abs(item[1].value))]
+    held = [
+        f"{symbol} {line.weight:.1%}"
+        for symbol, line in sorted(book.positions.items(), key=lambda item: -abs(item[1].value))
+    ]
     share = float(book.cash / book.equity) if book.equity else 0.0
     parts = [*held, f"cash {share:.1%}"]
     return [f"          {line}" for line in _wrapped(parts) if line]
@@ -199,6 +212,8 @@ def next_steps(summary: Summary, recorded: bool) -> list[str]:
         lines.append("the data ends here      begin again: trader run --fresh")
     elif summary.reason != "end of data":
         lines.append(f"ended: {summary.reason:<17}go on: trader run")
-    lines.append(f"why did it hold that?   trader why {symbol}" if symbol else "what did it decide?     trader decisions")
+    lines.append(
+        f"why did it hold that?   trader why {symbol}" if symbol else "what did it decide?     trader decisions"
+    )
     lines.append("write your own          docs/tutorial/first-strategy.md")
     return lines

@@ -16,7 +16,8 @@ from trader.model import Array
 
 
 class Balancer(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def due(self, target: Array, held: Array) -> NDArray[np.bool_]:
         """(symbols,) True where a trade is due; weights of equity, target NaN: never."""
@@ -34,9 +35,10 @@ class Threshold:
     def due(self, target: Array, held: Array) -> NDArray[np.bool_]:
         band = np.maximum(self.absolute, self.relative * np.abs(target))
         drift = np.abs(target - held)
-        due = (drift >= band) & (drift > 0)
+        due: NDArray[np.bool_] = (drift >= band) & (drift > 0)
         due |= (target == 0.0) != (held == 0.0)
-        return due & ~np.isnan(target)
+        due &= ~np.isnan(target)
+        return due
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +48,5 @@ class OnSignal:
     name: str = "on_signal"
 
     def due(self, target: Array, held: Array) -> NDArray[np.bool_]:
-        return (np.sign(target) != np.sign(held)) & ~np.isnan(target)
+        turned: NDArray[np.bool_] = (np.sign(target) != np.sign(held)) & ~np.isnan(target)
+        return turned

@@ -58,7 +58,15 @@ class Desk:
 
 
 def decide(
-    desk: Desk, market: Market, portfolio: Portfolio, row: int, *, number: int, cycle_id: str, stamp: Stamp, mark: planner.Ints
+    desk: Desk,
+    market: Market,
+    portfolio: Portfolio,
+    row: int,
+    *,
+    number: int,
+    cycle_id: str,
+    stamp: Stamp,
+    mark: planner.Ints,
 ) -> Decision:
     """The Decision of one book at the end of bar `row`. `mark`: (symbols,) the closes in ticks. Pure."""
     panel, grid = market.panel, desk.grid
@@ -96,18 +104,16 @@ def _exits(desk: Desk, market: Market, portfolio: Portfolio, row: int, decision:
         desk.exits, desk.exiting, market, portfolio, market.panel.close[row], desk.grid.multiplier, row
     )
     decision.faults += faults
-    decision.exits = [exit.record(market.panel.symbols) for exit in found]
-    for exit in found:
-        if exit.stop is None:
-            decision.verdict[exit.column] = Verdict.EXITED
+    decision.exits = [one.record(market.panel.symbols) for one in found]
+    for one in found:
+        if one.stop is None:
+            decision.verdict[one.column] = Verdict.EXITED
     return found
 
 
 def _opinion(desk: Desk, market: Market, row: int, verdict: NDArray[np.int8], decision: Decision) -> Opinion:
     columns = np.flatnonzero(verdict == Verdict.HELD)
-    opinion = pipeline.score(
-        desk.stages, market, row, columns, allow_short=desk.allow_short, gross=desk.gross
-    )
+    opinion = pipeline.score(desk.stages, market, row, columns, allow_short=desk.allow_short, gross=desk.gross)
     decision.stages, decision.score = opinion.stages, opinion.score
     decision.notes += opinion.notes
     decision.faults += opinion.faults
@@ -155,7 +161,8 @@ def _due(
             decision.cancels.append(order.ref)
     verdict[open_to & ~due] = np.where(target[open_to & ~due] == 0.0, Verdict.NO_CHANGE, Verdict.IN_BAND)
     verdict[wanted & portfolio.unresolved] = Verdict.UNRESOLVED
-    return wanted & ~portfolio.unresolved
+    free: NDArray[np.bool_] = wanted & ~portfolio.unresolved
+    return free
 
 
 def _without_orders(leaving: list[exits.Exit], portfolio: Portfolio, decision: Decision) -> list[exits.Exit]:
@@ -165,11 +172,11 @@ def _without_orders(leaving: list[exits.Exit], portfolio: Portfolio, decision: D
     for order in portfolio.working:
         at_work.setdefault(order.column, []).append((order.ref, order.stop, order.cancellable))
     ready = []
-    for exit in leaving:
-        orders = at_work.get(exit.column, [])
+    for one in leaving:
+        orders = at_work.get(one.column, [])
         if not orders:
-            ready.append(exit)
-        elif exit.stop is None or all(stop is None or abs(stop - exit.stop) > 1e-9 for _, stop, _ in orders):
+            ready.append(one)
+        elif one.stop is None or all(stop is None or abs(stop - one.stop) > 1e-9 for _, stop, _ in orders):
             known = {ref.client_id for ref in decision.cancels}
             decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
     return ready
@@ -216,5 +223,5 @@ def _approve(orders: Orders, judgement: risk.Judgement, decision: Decision) -> N
 
 def _deny(orders: Orders, refusals: Mapping[int, Refusal], decision: Decision) -> None:
     for row, refusal in sorted(refusals.items()):
-        decision.denied.append((orders.order(row), refusal))
+        decision.denied.append((orders.orders[row], refusal))
         decision.verdict[orders.column[row]] = Verdict.REFUSED

@@ -178,7 +178,12 @@ class Decision:
                 "denied": [{**_order(order), "refusal": refusal} for order, refusal in self.denied],
                 "trimmed": [{"symbol": s, "wished": w, "planned": p} for s, w, p in self.trimmed],
                 "faults": [
-                    {"plugin": f.instance, "method": f.method, "error": f"{type(f.error).__name__}: {f.error}", "outcome": f.outcome}
+                    {
+                        "plugin": f.instance,
+                        "method": f.method,
+                        "error": f"{type(f.error).__name__}: {f.error}",
+                        "outcome": f.outcome,
+                    }
                     for f in self.faults
                 ],
                 "notes": self.notes,

@@ -66,11 +66,11 @@ def ask(
         try:
             for intent in strategy.exits(history, held):
                 found.append(_checked(intent, name, history.symbols, columns))
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
             faults.append(Fault(name, "exits", exc, "its exits were left out in this cycle"))
     first: dict[int, Exit] = {}
-    for exit in sorted(found, key=lambda exit: exit.stop is not None):
-        first.setdefault(exit.column, exit)
+    for one in sorted(found, key=lambda one: one.stop is not None):
+        first.setdefault(one.column, one)
     return [first[column] for column in sorted(first)], faults
 
 

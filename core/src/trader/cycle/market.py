@@ -55,14 +55,16 @@ def check_bars(bars: Bars, source: str) -> None:
         if bad.any():
             row, column = (int(index[0]) for index in np.nonzero(bad))
             raise DataError(
-                f"{bars.symbols[column]} at {bars.end[row]}: expected a finite {name} above 0, was {values[row, column]}.",
+                f"{bars.symbols[column]} at {bars.end[row]}: expected a finite {name} above 0,"
+                f" was {values[row, column]}.",
                 where=source,
             )
     bad = present & ~((bars.volume >= 0) & (bars.volume < np.inf))
     if bad.any():
         row, column = (int(index[0]) for index in np.nonzero(bad))
         raise DataError(
-            f"{bars.symbols[column]} at {bars.end[row]}: expected a volume of 0 or more, was {bars.volume[row, column]}.",
+            f"{bars.symbols[column]} at {bars.end[row]}: expected a volume of 0 or more,"
+            f" was {bars.volume[row, column]}.",
             where=source,
         )
 
@@ -160,8 +162,15 @@ class Panel:
         """One row as Bars: NaN where the symbol has no real bar in it."""
         cut = slice(row, row + 1)
         real = (self.age[cut] == 0) & (self.first <= row)
-        prices = [np.where(real, getattr(self, name)[cut], np.nan) for name in (*PRICES, "volume")]
-        return Bars(self.symbols, self.timeframe, self.start[cut], self.end[cut], *prices)
+        whole = bool(real.all())
+
+        def of(values: Array) -> Array:
+            return values[cut] if whole else np.where(real, values[cut], np.nan)
+
+        return Bars(
+            self.symbols, self.timeframe, self.start[cut], self.end[cut],
+            of(self.open), of(self.high), of(self.low), of(self.close), of(self.volume),
+        )  # fmt: skip
 
     def row_at(self, moment: np.datetime64) -> int:
         """The last row closed by `moment`, -1 before the first."""
@@ -178,7 +187,9 @@ class Market:
     """Other time frames that a strategy declared: the panel and how many rows of it are shown."""
     quotes: dict[str, Quote] = field(default_factory=dict)
 
-    def window(self, row: int, lookback: int, columns: NDArray[np.intp] | None = None, now: datetime | None = None) -> Window:
+    def window(
+        self, row: int, lookback: int, columns: NDArray[np.intp] | None = None, now: datetime | None = None
+    ) -> Window:
         """`lookback` rows that end with `row`; None: all columns."""
         return Window(self, self.panel, row, lookback, columns, now or instant(self.panel.end[row]))
 
@@ -201,10 +212,7 @@ class Window:
         kept = self._kept.get(name)
         if kept is None:
             kept = values[self._low : self._high]
-            if self._columns is not None:
-                kept = kept[:, self._columns]
-            else:
-                kept = kept.view()
+            kept = kept.view() if self._columns is None else kept[:, self._columns]
             kept.flags.writeable = False
             self._kept[name] = kept
         return kept
@@ -243,7 +251,7 @@ class Window:
     def traded(self) -> NDArray[np.bool_]:
         first = self._panel.first if self._columns is None else self._panel.first[self._columns]
         listed = np.arange(self._low, self._high)[:, None] >= first
-        traded = (self._cut("age", self._panel.age) == 0) & listed
+        traded: NDArray[np.bool_] = (self._cut("age", self._panel.age) == 0) & listed
         traded.flags.writeable = False
         return traded
 

@@ -59,7 +59,7 @@ def score(
                 return _weights(stage, answer, columns, width, records, allow_short, gross, notes)
             given, sure = _checked(answer, len(columns))
             why = _why(answer.why, len(columns))
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
             fault = Fault(stage.name, "score", exc, "all positions were held as they were")
             return Opinion(np.full(width, np.nan), records, faults=(fault,))
         stopped = _stops(given, stage.threshold, allow_short)
@@ -95,7 +95,9 @@ def _row(values: ArrayLike, count: int, what: str, low: float, high: float, *, n
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as exc:
-        raise BadAnswer(f"Expected {what} as numbers of shape ({count},), was {type(values).__name__}: {exc}.") from None
+        raise BadAnswer(
+            f"Expected {what} as numbers of shape ({count},), was {type(values).__name__}: {exc}."
+        ) from None
     if array.shape == ():
         array = np.full(count, float(array))
     if array.shape != (count,):

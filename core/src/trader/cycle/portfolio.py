@@ -46,20 +46,19 @@ class Portfolio:
     @classmethod
     def empty(cls, symbols: int, cash: float) -> Portfolio:
         """Nothing held, nothing on its way."""
-        zeros = lambda: np.zeros(symbols)  # noqa: E731  (each array must be its own)
         return cls(
-            cash,
-            cash,
-            zeros(),
-            np.zeros(symbols, np.int64),
-            zeros(),
-            np.full(symbols, NO_TIME),
-            np.zeros(symbols, np.int64),
-            zeros(),
-            zeros(),
-            zeros(),
-            np.zeros(symbols, bool),
-            np.zeros(symbols, bool),
+            cash=cash,
+            equity=cash,
+            quantity=np.zeros(symbols),
+            lots=np.zeros(symbols, np.int64),
+            entry_price=np.zeros(symbols),
+            entry_time=np.full(symbols, NO_TIME),
+            entry_row=np.zeros(symbols, np.int64),
+            best=np.zeros(symbols),
+            pending=np.zeros(symbols),
+            worst=np.zeros(symbols),
+            unresolved=np.zeros(symbols, bool),
+            blocked=np.zeros(symbols, bool),
             peak_equity=cash,
             day_equity=cash,
         )
@@ -81,7 +80,9 @@ class Held:
 
     __slots__ = ("bars", "best", "entry_price", "entry_time", "gain", "quantity", "weight")
 
-    def __init__(self, portfolio: Portfolio, columns: NDArray[np.intp], price: Array, multiplier: Array, row: int) -> None:
+    def __init__(
+        self, portfolio: Portfolio, columns: NDArray[np.intp], price: Array, multiplier: Array, row: int
+    ) -> None:
         quantity = portfolio.quantity[columns]
         entry = portfolio.entry_price[columns]
         self.quantity, self.entry_price = quantity, entry
@@ -96,7 +97,10 @@ class Held:
 class BookView:
     """The `Book` that risk rules see."""
 
-    __slots__ = ("_instruments", "_quotes", "account", "cash", "day_pnl", "drawdown", "equity", "exposure", "history", "now", "price", "sent", "symbols")
+    __slots__ = (
+        "_instruments", "_quotes", "account", "cash", "day_pnl", "drawdown", "equity", "exposure", "history", "now",
+        "price", "sent", "symbols",
+    )  # fmt: skip
 
     def __init__(
         self,

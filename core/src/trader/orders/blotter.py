@@ -14,6 +14,9 @@ from trader.orders.journal import Move, OpenOrder
 from trader.orders.lifecycle import TERMINAL, Cause, legal, step
 
 S = OrderState
+# An enum's member costs more to look up than most of what is done with it here.
+SUBMITTING, WORKING, CLOSING, FILLED = S.SUBMITTING, S.WORKING, S.CLOSING, S.FILLED
+ACK, FILL = Cause.ACK, Cause.FILL
 
 
 class LiveOrder:
@@ -21,7 +24,9 @@ class LiveOrder:
 
     __slots__ = ("filled", "request", "state", "venue_id")
 
-    def __init__(self, request: OrderRequest, state: OrderState, filled: Decimal = ZERO, venue_id: str | None = None):
+    def __init__(
+        self, request: OrderRequest, state: OrderState, filled: Decimal = ZERO, venue_id: str | None = None
+    ) -> None:
         self.request, self.state, self.filled, self.venue_id = request, state, filled, venue_id
 
     @property
@@ -63,9 +68,10 @@ class Blotter:
             return []
         if isinstance(outcome, Accepted):
             order.venue_id = outcome.venue_id or order.venue_id
-            if order.state is not S.SUBMITTING:
+            if order.state is not SUBMITTING:
                 return []
-            return [self._move(order, S.WORKING, Cause.ACK, at)]
+            order.state = step(SUBMITTING, WORKING, ACK)
+            return [Move(client_id, WORKING, ACK, at, "", order.venue_id, order.filled)]
         if isinstance(outcome, Refusal):
             return [self._move(order, S.NOT_SENT, Cause.GATE, at, f"{outcome.rule}: {outcome.reason}")]
         if isinstance(outcome, Rejected):
@@ -94,8 +100,8 @@ class Blotter:
         """A booked fill: implies that the order works there; the last one closes it."""
         order.filled += fill.quantity
         if order.filled >= order.request.quantity:
-            step(order.state, S.CLOSING, Cause.FILL)
-            return [self._end(order, S.FILLED, Cause.FILL, fill.time)]
+            order.state = step(step(order.state, CLOSING, FILL), FILLED, FILL)
+            return [self._moved(order, FILL, fill.time, "")]
         if order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
         return [Move(order.request.client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]

@@ -8,7 +8,6 @@ floors), and counts what leaves. A Cancel always passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from trader.model import Approved, Cancel, OrderRequest, Outcome, Refusal, Unknown
@@ -23,22 +22,20 @@ class Check(Protocol):
 
 
 class Gate:
-    """The gate of one account. `now` is process time; `fault(where, exc)` is told when the broker plugin raises."""
+    """The gate of one account. `passes` counts what left; `fault(method, exc)` hears of a broker that raises."""
 
     def __init__(
         self,
         broker: Broker,
         *,
-        now: Callable[[], datetime],
         checks: Sequence[Check] = (),
-        fault: Callable[[str, BaseException], None] = lambda where, exc: None,
+        fault: Callable[[str, BaseException], None] | None = None,
         dry_run: bool = False,
     ) -> None:
-        self._broker, self._now, self._checks, self._fault = broker, now, tuple(checks), fault
+        self._broker, self._checks, self._tell = broker, tuple(checks), fault
         self._dry_run = dry_run
         self._committed: dict[str, OrderRequest] = {}
         self.passes = 0
-        self.last_pass: datetime | None = None
 
     def committed(self, orders: Iterable[OrderRequest]) -> None:
         """The journal holds these intents now; only they may leave, once each."""
@@ -57,17 +54,19 @@ class Gate:
             if refusal is not None:
                 return refusal
         self.passes += 1
-        self.last_pass = self._now()
         try:
             return self._broker.submit(order)
-        except Exception as exc:
-            self._fault("submit", exc)
-            return Unknown("plugin", f"{type(exc).__name__}: {exc}")
+        except Exception as exc:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+            return self._unknown("submit", exc)
 
     def cancel(self, cancel: Cancel) -> Outcome:
         """Ask that an order be gone."""
         try:
             return self._broker.cancel(cancel.ref)
-        except Exception as exc:
-            self._fault("cancel", exc)
-            return Unknown("plugin", f"{type(exc).__name__}: {exc}")
+        except Exception as exc:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+            return self._unknown("cancel", exc)
+
+    def _unknown(self, method: str, exc: Exception) -> Unknown:
+        if self._tell is not None:
+            self._tell(method, exc)
+        return Unknown("plugin", f"{type(exc).__name__}: {exc}")

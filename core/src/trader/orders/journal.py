@@ -21,7 +21,7 @@ from trader.model import CashEvent, Fill, OrderRequest, OrderState, Struct
 from trader.orders.lifecycle import Cause
 
 
-class CycleRecord(Struct):
+class CycleRecord(Struct, frozen=True):
     """One decided cycle of a book. `decision` is the Decision as canonical JSON; `at` is market time."""
 
     book: str
@@ -33,7 +33,7 @@ class CycleRecord(Struct):
     decision: bytes
 
 
-class Move(Struct):
+class Move(Struct, frozen=True):
     """An order changed state; `at` is market time."""
 
     client_id: str
@@ -46,7 +46,7 @@ class Move(Struct):
     """Sum of booked fills, where it changed."""
 
 
-class Holding(Struct):
+class Holding(Struct, frozen=True):
     """A position as the ledger keeps it: signed quantity, average entry price without fees, first fill since flat."""
 
     symbol: str
@@ -57,7 +57,7 @@ class Holding(Struct):
     """Profit of closed quantity, book currency, before fees, since the book began."""
 
 
-class Booking(Struct):
+class Booking(Struct, frozen=True):
     """One fact and what it did: the fill or the cash event, the holding after it (None: cash only), cash after it."""
 
     fact: Fill | CashEvent
@@ -66,7 +66,7 @@ class Booking(Struct):
     cash: Decimal
 
 
-class OpenOrder(Struct):
+class OpenOrder(Struct, frozen=True):
     """An order that was not terminal when it was last stored."""
 
     request: OrderRequest
@@ -75,7 +75,7 @@ class OpenOrder(Struct):
     venue_id: str | None
 
 
-class BookState(Struct):
+class BookState(Struct, frozen=True):
     """What a book resumes from. Nothing decided yet: `cycle_id` is None."""
 
     cycle_id: str | None

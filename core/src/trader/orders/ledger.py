@@ -8,10 +8,34 @@ quantity x price x multiplier (cash-settled) or quantity x (price - average) x m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from trader.model import ZERO, CashEvent, Fill, Instrument, Side
 from trader.orders.journal import Booking, Holding, fact_key
+
+BUY = Side.BUY
+
+
+def after_trade(
+    held: Holding, signed: Decimal, price: Decimal, time: datetime, multiplier: Decimal
+) -> tuple[Holding, Decimal]:
+    """The holding after trading `signed` units at `price`, and the profit of what that closed."""
+    quantity = held.quantity
+    after = quantity + signed
+    if not quantity:
+        return Holding(held.symbol, after, price, time, held.realized), ZERO
+    if (quantity > 0) is (signed > 0):
+        average = (held.price * quantity + price * signed) / after
+        return Holding(held.symbol, after, average, held.entry_time, held.realized), ZERO
+    closed = quantity if abs(signed) >= abs(quantity) else -signed
+    profit = (price - held.price) * closed * multiplier
+    realized = held.realized + profit
+    if not after:
+        return Holding(held.symbol, after, ZERO, None, realized), profit
+    if (after > 0) is (quantity > 0):
+        return Holding(held.symbol, after, held.price, held.entry_time, realized), profit
+    return Holding(held.symbol, after, price, time, realized), profit
 
 
 class Ledger:
@@ -29,45 +53,36 @@ class Ledger:
         """Whether it was booked before."""
         return fact_key(fact) in self.seen
 
-    def after_fill(self, fill: Fill, client_id: str | None, instrument: Instrument) -> Booking:
-        """Book one fill: the position and the cash after it."""
+    def after_fill(self, fill: Fill, client_id: str | None, instrument: Instrument) -> Booking | None:
+        """Book one fill: the position and the cash after it. None if it was booked before."""
+        key = fact_key(fill)
+        if key in self.seen:
+            return None
         held = self.holdings.get(fill.symbol)
-        quantity, average, entered, realized = (
-            (held.quantity, held.price, held.entry_time, held.realized) if held else (ZERO, ZERO, None, ZERO)
-        )
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        after = quantity + signed
-        if quantity == 0 or (quantity > 0) is (signed > 0):
-            profit = ZERO
-            average = (average * quantity + fill.price * signed) / after
-            entered = entered if quantity else fill.time
-        else:
-            closed = min(abs(quantity), abs(signed)).copy_sign(quantity)
-            profit = (fill.price - average) * closed * instrument.multiplier
-            if after == 0:
-                average, entered = ZERO, None
-            elif (after > 0) is not (quantity > 0):
-                average, entered = fill.price, fill.time
+        if held is None:
+            held = Holding(fill.symbol, ZERO, ZERO, None, ZERO)
+        signed = fill.quantity if fill.side is BUY else -fill.quantity
+        holding, profit = after_trade(held, signed, fill.price, fill.time, instrument.multiplier)
         if instrument.settlement == "cash":
-            cash = self.cash - signed * fill.price * instrument.multiplier
+            moved = signed * fill.price
+            self.cash -= moved if instrument.multiplier == 1 else moved * instrument.multiplier
         else:
-            cash = self.cash + profit
+            self.cash += profit
         if fill.fee and fill.fee_currency in ("", self.currency):
-            cash -= fill.fee
-        holding = Holding(fill.symbol, after, average, entered, realized + profit)
-        return self._keep(Booking(fill, client_id, holding, cash))
+            self.cash -= fill.fee
+        self.holdings[fill.symbol] = holding
+        self.seen.add(key)
+        return Booking(fill, client_id, holding, self.cash)
 
-    def after_event(self, event: CashEvent) -> Booking:
-        """Book money that moved without a trade. Another currency than the book's moves nothing here."""
-        amount = event.amount if event.currency == self.currency else ZERO
-        return self._keep(Booking(event, None, None, self.cash + amount))
-
-    def _keep(self, booking: Booking) -> Booking:
-        if booking.holding is not None:
-            self.holdings[booking.holding.symbol] = booking.holding
-        self.cash = booking.cash
-        self.seen.add(fact_key(booking.fact))
-        return booking
+    def after_event(self, event: CashEvent) -> Booking | None:
+        """Book money that moved without a trade; None if it was booked before. Another currency moves nothing here."""
+        key = fact_key(event)
+        if key in self.seen:
+            return None
+        if event.currency == self.currency:
+            self.cash += event.amount
+        self.seen.add(key)
+        return Booking(event, None, None, self.cash)
 
     def equity(self, prices: Mapping[str, Decimal], instruments: Mapping[str, Instrument]) -> Decimal:
         """Cash plus what is held at `prices` (symbol -> mark). KeyError for a held symbol without a price."""

@@ -43,6 +43,8 @@ class StoreJournal:
         self.nonce = present.nonce
         self.epoch, self.book, self.venue, self.account = present.number, book, venue, account
         self._store, self._session, self._clock = store, session, clock
+        self._known: tuple[Decimal | None, Decimal | None] | None = None
+        """The book's cash and peak equity as committed; None: read them again."""
         self._open_book()
 
     # ---- load -------------------------------------------------------------------------------------------------------
@@ -150,16 +152,25 @@ class StoreJournal:
         recorded_at = micros(self._clock.now())
         with self._store.transaction() as connection:
             chain = Chain(self._store, connection, self.epoch, self._session, recorded_at)
-            yield connection, chain
-            chain.write()
+            try:
+                yield connection, chain
+                chain.write()
+            except BaseException:
+                self._known = None
+                raise
 
     def _equity(self, connection: Connection, record: CycleRecord) -> None:
         """The peak; and the cash a book begins with, where no fact has set it yet."""
-        book = connection.execute(select(s.book.c.cash, s.book.c.peak_equity).where(*self._mine(s.book, "name"))).one()
-        peak = record.equity if book.peak_equity is None else max(book.peak_equity, record.equity)
-        cash = record.cash if book.cash is None else book.cash
-        if (cash, peak) != (book.cash, book.peak_equity):
-            connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=cash, peak_equity=peak))
+        if self._known is None:
+            book = select(s.book.c.cash, s.book.c.peak_equity).where(*self._mine(s.book, "name"))
+            cash, peak = connection.execute(book).one()
+        else:
+            cash, peak = self._known
+        now = (record.cash if cash is None else cash, record.equity if peak is None else max(peak, record.equity))
+        if now != self._known:
+            values = {"cash": now[0], "peak_equity": now[1]}
+            connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(**values))
+            self._known = now
 
     def _keep(self, connection: Connection, plugins: Mapping[str, bytes]) -> None:
         for instance, state in plugins.items():
@@ -212,6 +223,7 @@ class StoreJournal:
         key = {"epoch": self.epoch, "book": self.book}
         self._store.upsert(connection, s.holding, [key | _fields(each) for each in held.values()])
         connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=bookings[-1].cash))
+        self._known = None
 
     def _fact_row(self, booking: Booking, seq: int) -> Row:
         f = booking.fact

@@ -33,7 +33,7 @@ SLACK = 10
 
 
 def bar_length(timeframe: str) -> timedelta:
-    """ "15m" -> 15 minutes."""
+    """The length of a time frame: 15 minutes for "15m"."""
     match = re.fullmatch(r"(\d+)([smhdw])", timeframe)
     if match is None:
         raise SettingsError(f"Expected a time frame such as 1m, 1h or 1d, was {timeframe!r}.")
@@ -49,7 +49,7 @@ class Kit:
     world: World
     provided: list[Provided] = field(default_factory=list)
     lanes: dict[str, Lane] = field(default_factory=dict)
-    _once: dict[tuple[str, str], Provided] = field(default_factory=dict)
+    once: dict[tuple[str, str], Provided] = field(default_factory=dict)
 
     def plugin(self, kind: str, table: PluginTable) -> Plugin:
         """The installed plugin behind a table."""
@@ -73,9 +73,9 @@ class Kit:
 
     def shared(self, kind: str, name: str) -> Provided:
         """The one instance of a data source or an alert transport that all books use."""
-        if (kind, name) not in self._once:
-            self._once[kind, name] = self.make(kind, name)
-        return self._once[kind, name]
+        if (kind, name) not in self.once:
+            self.once[kind, name] = self.make(kind, name)
+        return self.once[kind, name]
 
     def lane(self, kind: str, made: Provided) -> Lane:
         """The lane of a connection: at most as many threads as its manifest allows."""
@@ -180,7 +180,7 @@ def assemble(kit: Kit, name: str) -> Assembled:
 
 
 def _feed(kit: Kit, name: str) -> Feed:
-    known = ("data_source", name) in kit._once
+    known = ("data_source", name) in kit.once
     made = kit.shared("data_source", name)
     capabilities = made.plugin.capabilities
     feed = Feed(
@@ -258,7 +258,7 @@ def _covered(settings: BookSettings, feed: Feed, lane: Lane, broker: Provided, b
         symbols = list(coverage.symbols)
     elif coverage.source == "pattern":
         every: Sequence[str] = feed.ask("symbols()", feed.made.object.symbols)
-        symbols = [symbol for symbol in every if fnmatchcase(symbol, coverage.pattern or "*")]
+        symbols = [symbol for symbol in every if fnmatchcase(symbol, coverage.pattern or "")]
     elif isinstance(broker.object, HasWatchlist):
         symbols = list(answered(lane, broker, "watchlist()", broker.object.watchlist, coverage.watchlist))
     else:

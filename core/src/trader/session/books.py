@@ -167,5 +167,3 @@ def members_of(books: list[Book]) -> list[Provided]:
         for made in (book.parts.feed.made, book.parts.broker, *book.parts.members):
             found[id(made.object)] = made
     return list(found.values())
-
-

@@ -29,7 +29,6 @@ from trader.model import (
     OrderRef,
     OrderReport,
     OrderState,
-    Outcome,
     Position,
     Refusal,
     Unavailable,
@@ -40,7 +39,7 @@ from trader.orders.gate import Gate
 from trader.orders.ids import IdMint
 from trader.orders.journal import Booking, BookState, CycleRecord, Journal, Move
 from trader.orders.ledger import Ledger
-from trader.orders.lifecycle import UNRESOLVED, Cause
+from trader.orders.lifecycle import UNRESOLVED
 from trader.protocols import Broker, HasCashEvents, HasState, NeedsBars
 from trader.session.lanes import Lane, Priority
 from trader.session.standing import Standing
@@ -49,6 +48,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(days=1)
 STRIKES = 3
 CORE = "core"
+NO_ANSWER = Unknown("timeout", "no answer in time")
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Engine:
         state: BookState,
         recorded: bool = True,
         stateful: Sequence[tuple[str, HasState]] = (),
-        moment: Callable[[str], None] = lambda cycle_id: None,
+        moment: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.desk, self.market, self.broker = name, desk, market, broker
         self.journal, self.gate, self.lane = journal, gate, lane
@@ -101,6 +101,8 @@ class Engine:
         # A protocol check walks its methods: once, not in every step.
         self._needs_bars = broker if isinstance(broker, NeedsBars) else None
         self._has_cash = broker if isinstance(broker, HasCashEvents) else None
+        self._head: tuple[int, str] = (0, "")
+        """How many fills of the moment `_since` are booked, and the id of the last one."""
         self._strikes: dict[str, int] = {}
         self._sent: list[tuple[str, int]] = []
         self.strangers: set[str] = set()
@@ -142,7 +144,8 @@ class Engine:
             answer = await self._ask(Priority.BARS, self._needs_bars.on_bars, self.market.panel.bars(row))
             if isinstance(answer, Unavailable):
                 raise Unreachable(
-                    f"The broker did not take the bars of {at:%Y-%m-%d %H:%M}: {answer.reason}", where=f"book '{self.name}'"
+                    f"The broker did not take the bars of {at:%Y-%m-%d %H:%M}: {answer.reason}",
+                    where=f"book '{self.name}'",
                 )
         await self.sync(report, row, at)
         self.standing.mark(row, at)
@@ -150,10 +153,12 @@ class Engine:
 
     def _decide(self, row: int, at: datetime) -> Decision:
         cycle_id = at.isoformat()
-        self._moment(cycle_id)
-        now = instant64(at)
-        sent = np.array([np.datetime64(text, "ns") for text, count in self._sent for _ in range(count)], "datetime64[ns]")
-        portfolio = self.standing.view(self.account, sent, now)
+        if self._moment is not None:
+            self._moment(cycle_id)
+        passes = [(np.datetime64(text, "ns"), count) for text, count in self._recent(at)]
+        times = np.array([time for time, _ in passes], "datetime64[ns]")
+        sent = np.repeat(times, [count for _, count in passes]) if passes else times
+        portfolio = self.standing.view(self.account, sent)
         stamp = Stamp(self.name, at, self.ids.cycle(cycle_id), self.broker.key)
         decision = decide(
             self.desk, self.market, portfolio, row,
@@ -214,19 +219,22 @@ class Engine:
             if not moves:
                 continue
             self.journal.moved(moves)
-            outcome = await self._pass(Priority.CANCEL, self.gate.cancel, Cancel(ref))
-            answered = self.blotter.cancel_outcome(ref.client_id, outcome, at)
+            (outcome,) = await self.lane.each(Priority.CANCEL, self.gate.cancel, [Cancel(ref)])
+            answered = self.blotter.cancel_outcome(ref.client_id, outcome or NO_ANSWER, at)
             self.journal.moved(answered)
             report.moves += moves + answered
 
     async def _send(self, decision: Decision, at: datetime, report: Report) -> None:
         """Through the lane and the gate, in sending order; what came of it is one transaction."""
+        if not decision.approved:
+            return
+        outcomes = await self.lane.each(Priority.SUBMIT, self.gate.submit, decision.approved)
         moves: list[Move] = []
-        for approved in decision.approved:
-            outcome = await self._pass(Priority.SUBMIT, self.gate.submit, approved)
+        for approved, outcome in zip(decision.approved, outcomes, strict=True):
+            client_id = approved.order.client_id
             if isinstance(outcome, Refusal):
-                report.refused.append((approved.order.client_id, outcome))
-            moves += self.blotter.outcome(approved.order.client_id, outcome, at)
+                report.refused.append((client_id, outcome))
+            moves += self.blotter.outcome(client_id, outcome or NO_ANSWER, at)
         if moves:
             self.journal.moved(moves)
             report.moves += moves
@@ -239,7 +247,7 @@ class Engine:
         if isinstance(fills, Unavailable):
             report.unreached.append(f"fills: {fills.reason}")
             return
-        self._book(fills, report, row)
+        self._book(self._news(fills), report, row)
         if self._has_cash is not None:
             events = await self._ask(Priority.QUERY, self._has_cash.cash_events, asked_since)
             if isinstance(events, Unavailable):
@@ -249,29 +257,47 @@ class Engine:
         for order in self.blotter.open():
             await self._look_up(order, report, at)
 
+    def _news(self, fills: Sequence[Fill]) -> Sequence[Fill]:
+        """Without the head that was booked the last time: an answer begins with the fills of the moment asked from."""
+        count, last = self._head
+        if 0 < count <= len(fills) and fills[count - 1].execution_id == last:
+            return fills[count:]
+        return fills
+
     def _book(self, facts: Sequence[Fill | CashEvent], report: Report, row: int) -> None:
         bookings: list[Booking] = []
         moves: list[Move] = []
         for fact in facts:
-            if self.ledger.knows(fact):
-                continue
             if isinstance(fact, CashEvent):
-                bookings.append(self.ledger.after_event(fact))
-                report.events.append(fact)
+                booking = self.ledger.after_event(fact)
+                if booking is not None:
+                    bookings.append(booking)
+                    report.events.append(fact)
                 continue
             order = self.blotter.by_key(fact.key)
             client_id = order.request.client_id if order else None
-            bookings.append(self.ledger.after_fill(fact, client_id, self.market.instruments[fact.symbol]))
+            booking = self.ledger.after_fill(fact, client_id, self.market.instruments[fact.symbol])
+            if booking is None:
+                continue
+            bookings.append(booking)
             report.fills.append(fact)
-            self._since = max(self._since, fact.time)
             if order is not None:
                 moves += self.blotter.fill(order, fact)
         if not bookings:
             return
+        if report.fills:
+            self._note_newest(report.fills)
         self.journal.booked(bookings, moves)
         report.moves += moves
-        for booking in bookings:
-            self.standing.booked(booking, row)
+        self.standing.booked(bookings, row)
+
+    def _note_newest(self, fills: Sequence[Fill]) -> None:
+        newest = max(fill.time for fill in fills)
+        if newest >= self._since:
+            before = self._head[0] if newest == self._since else 0
+            now = sum(fill.time == newest for fill in fills)
+            self._head = (before + now, fills[-1].execution_id) if fills[-1].time == newest else (0, "")
+            self._since = newest
 
     async def _look_up(self, order: LiveOrder, report: Report, at: datetime) -> None:
         request = order.request
@@ -295,15 +321,8 @@ class Engine:
             return await self.lane.call(priority, question, *args)
         except TimeoutError:
             return Unavailable("timeout", "no answer in time")
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - a plugin's query that raises is a question that was not answered
             return Unavailable("plugin", f"{type(exc).__name__}: {exc}")
-
-    async def _pass(self, priority: Priority, gate: Callable[..., Any], thing: Any) -> Outcome | Refusal:
-        try:
-            outcome: Outcome | Refusal = await self.lane.call(priority, gate, thing)
-        except TimeoutError:
-            return Unknown("timeout", "no answer in time")
-        return outcome
 
     # ---- start -----------------------------------------------------------------------------------------------------
     async def open_book(self, report: Report, at: datetime, row: int) -> None:
@@ -314,14 +333,20 @@ class Engine:
             if isinstance(answer, Unavailable):
                 raise Unreachable(f"Broker of book '{self.name}' does not answer: {answer.reason}")
         if positions or orders:
-            shown = [f"{p.quantity:f} {p.symbol}" for p in positions] + [f"order {o.venue_id} {o.symbol}" for o in orders]
+            shown = [f"{p.quantity:f} {p.symbol}" for p in positions] + [
+                f"order {o.venue_id} {o.symbol}" for o in orders
+            ]
             raise Refused(
                 f"The account {self.account.account_id} is not clean and book '{self.name}' has no journal of it: "
                 + ", ".join(shown),
                 todo="Close what is open there, or use the state folder that this account was traded with.",
             )
         opening = CashEvent(
-            f"opening {self.account.account_id} {self.journal.nonce.hex()[:12]}", "transfer", self.account.cash, self.account.currency, at
+            f"opening {self.account.account_id} {self.journal.nonce.hex()[:12]}",
+            "transfer",
+            self.account.cash,
+            self.account.currency,
+            at,
         )
         self._book([opening], report, row)
 

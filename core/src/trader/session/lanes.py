@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from enum import IntEnum
 from typing import Any, Protocol, TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -27,23 +28,29 @@ class Priority(IntEnum):
 class Lane(Protocol):
     """Where the calls of one connection run."""
 
-    def call(self, priority: Priority, work: Callable[..., T], *args: Any) -> Awaitable[T]:
+    def call(self, priority: Priority, work: Callable[..., T], /, *args: Any) -> Awaitable[T]:
         """The answer. TimeoutError when it was not there in time; what the work raises is raised."""
 
-    def wait(self, priority: Priority, work: Callable[..., T], *args: Any) -> T:
-        """The same, blocking: for start and stop."""
+    def each(self, priority: Priority, work: Callable[[A], T], things: Sequence[A], /) -> Awaitable[list[T | None]]:
+        """`work` on each thing, in order; None for each whose answer was not there in time."""
+
+    def wait(self, priority: Priority, work: Callable[..., T], /, *args: Any) -> T:
+        """The same as `call`, blocking: for start and stop."""
 
     def close(self) -> None:
         """No more calls; waits for the one that runs, at most its timeout."""
 
 
 class InlineLane:
-    """Runs a call where it is made: for backtests, where a venue answers at once."""
+    """Runs a call where it is made: for backtests, where a venue answers at once. There is no queue to jump."""
 
-    async def call(self, priority: Priority, work: Callable[..., T], *args: Any) -> T:
+    async def call(self, _priority: Priority, work: Callable[..., T], *args: Any) -> T:
         return work(*args)
 
-    def wait(self, priority: Priority, work: Callable[..., T], *args: Any) -> T:
+    async def each(self, _priority: Priority, work: Callable[[A], T], things: Sequence[A]) -> list[T | None]:
+        return [work(thing) for thing in things]
+
+    def wait(self, _priority: Priority, work: Callable[..., T], *args: Any) -> T:
         return work(*args)
 
     def close(self) -> None:
@@ -72,7 +79,7 @@ class ThreadLane:
                 continue
             try:
                 answer.set_result(work())
-            except BaseException as exc:
+            except BaseException as exc:  # noqa: BLE001 - raised where the answer is awaited
                 answer.set_exception(exc)
 
     def _put(self, priority: Priority, work: Callable[..., T], args: tuple[Any, ...]) -> Future[T]:
@@ -84,6 +91,15 @@ class ThreadLane:
         import asyncio
 
         return await asyncio.wait_for(asyncio.wrap_future(self._put(priority, work, args)), self.timeout)
+
+    async def each(self, priority: Priority, work: Callable[[A], T], things: Sequence[A]) -> list[T | None]:
+        answers: list[T | None] = []
+        for thing in things:
+            try:
+                answers.append(await self.call(priority, work, thing))
+            except TimeoutError:
+                answers.append(None)
+        return answers
 
     def wait(self, priority: Priority, work: Callable[..., T], *args: Any) -> T:
         return self._put(priority, work, args).result(self.timeout)

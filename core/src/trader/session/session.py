@@ -40,6 +40,7 @@ from trader.telemetry.logs import logger, set_up
 
 DATABASE = "trader.db"
 POLL_SECONDS = 0.5
+START_EVENTS = {"cold": "cold_start", "warm": "warm_start"}
 Progress = Callable[["Book", Report], None]
 
 
@@ -74,7 +75,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.shutdown("error" if error else None)
 
     # ---- start -----------------------------------------------------------------------------------------------------
@@ -128,7 +131,8 @@ class Session:
         self.world.market_now = (lambda: self._market_now or self.world.clock.now()) if recorded else None
         self.held = hold
         asyncio.run(self._meet())
-        self.log.info(f"{self.kind}_start", mode=settings.trading.mode, books=[book.name for book in self.books], hold=hold)
+        names = [book.name for book in self.books]
+        self.log.info(START_EVENTS[self.kind], mode=settings.trading.mode, books=names, hold=hold)
         self._observers.notify("on_session_start", session=self.id, mode=settings.trading.mode, at=self.world.now())
 
     def _refuse_unlike(self, kit: Kit, fresh: bool) -> None:
@@ -237,7 +241,6 @@ class Session:
         )
         gate = Gate(
             part.broker.object,
-            now=self.world.clock.now,
             fault=lambda method, error: self._call_fault(part.broker, f"{method}()", error),
             dry_run=self.settings.trading.dry_run,
         )
@@ -274,9 +277,7 @@ class Session:
             book.tell(report)
 
     # ---- run -------------------------------------------------------------------------------------------------------
-    def run(
-        self, *, cycles: int | None = None, pace: float | None = None, progress: Progress | None = None
-    ) -> Summary:
+    def run(self, *, cycles: int | None = None, pace: float | None = None, progress: Progress | None = None) -> Summary:
         """Play until there is a reason to stop, then let go of everything.
 
         `cycles`: at most so many; `pace`: recorded bars a second (None: as fast as they decide). Errors: TraderError;
@@ -286,7 +287,7 @@ class Session:
         if not self.settings.application.schedule.run_forever:
             cycles = 1
         try:
-            asyncio.run(self._run(cycles, pace, progress or (lambda book, report: None)))
+            asyncio.run(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
             self.shutdown(self._reason)
@@ -307,7 +308,7 @@ class Session:
         self.world.stopping.set()
 
     async def _run(self, cycles: int | None, pace: float | None, progress: Progress) -> None:
-        with _signals(self.stop):
+        with _Signals(self.stop):
             await self._while_held()
             if self.recorded:
                 await self._play(cycles, pace, progress)
@@ -332,7 +333,8 @@ class Session:
                 was, self.held = self.held, False
                 commands.answer(self.store, command.id, "released" if was else "nothing was held")
                 self.log.info("released", by=command.requested_by)
-                self._listening().notify("on_state_change", scope="session", state="released", reason=command.requested_by)
+                reason = f"released by {command.requested_by}"
+                self._listening().notify("on_state_change", scope="session", state="released", reason=reason)
             elif command.kind == "stop":
                 commands.answer(self.store, command.id, "stopping after the present step")
                 self.stop("trader stop")
@@ -341,17 +343,15 @@ class Session:
 
     async def _play(self, cycles: int | None, pace: float | None, progress: Progress) -> None:
         """Recorded bars: the source's clock drives market time."""
-        played, asked = 0, time.monotonic()  # noqa: TID251 - paces a person's screen, decides nothing
-        for at, book, row in self._moments():
+        asked = time.monotonic()  # noqa: TID251 - how often other processes are heard, decides nothing
+        for played, (at, book, row) in enumerate(self._moments()):
             if self.world.stopping.is_set():
                 break
             if cycles is not None and played >= cycles * len(self.books):
                 self._reason = "cycles"
                 break
             self._market_now = at
-            report = await book.step(row)
-            played += 1
-            progress(book, report)
+            progress(book, await book.step(row))
             now = time.monotonic()  # noqa: TID251 - as above
             if now - asked > POLL_SECONDS:
                 asked = now
@@ -419,13 +419,16 @@ class Session:
         self.log.error("alert_failed", transport=transport, reason=reason)
 
 
-class _signals:
+def _quiet(_book: Book, _report: Report) -> None:
+    """Nobody watches."""
+
+
+class _Signals:
     """Ctrl-C and SIGTERM ask for a stop; a second one leaves at once, with the journal intact."""
 
     def __init__(self, stop: Callable[[str], None]) -> None:
-        self._stop, self._old = stop, {}
-
-    _old: dict[int, Any]
+        self._stop = stop
+        self._old: dict[int, Any] = {}
 
     def __enter__(self) -> None:
         import signal
@@ -436,7 +439,7 @@ class _signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._old[number] = signal.signal(number, self._first)
 
-    def _first(self, number: int, frame: Any) -> None:
+    def _first(self, number: int, _frame: Any) -> None:
         import signal
 
         for known, old in self._old.items():
@@ -448,5 +451,3 @@ class _signals:
 
         for number, old in self._old.items():
             signal.signal(number, old)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,13 +17,13 @@ from trader.orders.blotter import Blotter, LiveOrder
 from trader.orders.journal import Booking, Holding
 from trader.orders.ledger import Ledger, value
 
-DAY = np.timedelta64(1, "D")
-
 
 class Standing:
     """One book's portfolio. `row` is the panel's row that was marked last."""
 
-    def __init__(self, panel: Panel, grid: Grid, instruments: dict[str, Instrument], ledger: Ledger, blotter: Blotter):
+    def __init__(
+        self, panel: Panel, grid: Grid, instruments: dict[str, Instrument], ledger: Ledger, blotter: Blotter
+    ) -> None:
         self.panel, self.grid, self.instruments = panel, grid, instruments
         self.ledger, self.blotter = ledger, blotter
         self.portfolio = Portfolio.empty(len(panel.symbols), float(ledger.cash))
@@ -35,8 +36,8 @@ class Standing:
         self._odd: set[str] = set()
         self._margin: set[str] = set()
         self._groups = self._factor_groups()
-        for holding in ledger.holdings.values():
-            self._hold(holding)
+        self._entered: list[datetime | None] = [None] * len(panel.symbols)
+        self._hold(list(ledger.holdings.values()), 0)
 
     def _factor_groups(self) -> list[tuple[Decimal, NDArray[np.intp]]]:
         """Columns by tick x lot x multiplier: within a group, value is lots x ticks, whole numbers."""
@@ -48,30 +49,42 @@ class Standing:
         return [(factor, np.array(columns, np.intp)) for factor, columns in groups.items()]
 
     # ---- facts -----------------------------------------------------------------------------------------------------
-    def booked(self, booking: Booking, row: int) -> None:
-        """A fact changed a holding, while `row` was played."""
-        if booking.holding is None:
-            return
-        held = booking.holding
-        column = self.panel.column[held.symbol]
-        before = self.portfolio.entry_time[column]
-        self._hold(held)
-        if held.quantity and (np.isnat(before) or before != self.portfolio.entry_time[column]):
-            self.portfolio.entry_row[column] = row
-            self.portfolio.best[column] = -np.inf if held.quantity > 0 else np.inf
+    def booked(self, bookings: Iterable[Booking], row: int) -> None:
+        """Facts changed holdings, while `row` was played."""
+        last = {booking.holding.symbol: booking.holding for booking in bookings if booking.holding is not None}
+        self._hold(list(last.values()), row)
 
-    def _hold(self, held: Holding) -> None:
-        column = self.panel.column[held.symbol]
-        rules, portfolio = self.instruments[held.symbol], self.portfolio
-        lots = int(held.quantity / rules.lot)
-        portfolio.lots[column] = lots
-        portfolio.quantity[column] = float(held.quantity)
-        portfolio.entry_price[column] = float(held.price)
-        portfolio.entry_time[column] = NO_TIME if held.entry_time is None else instant64(held.entry_time)
-        is_odd = lots * rules.lot != held.quantity
-        (self._odd.add if is_odd else self._odd.discard)(held.symbol)
+    def _hold(self, holdings: Sequence[Holding], row: int) -> None:
+        """Bring the arrays up to these holdings; a new entry began in `row`."""
+        if not holdings:
+            return
+        portfolio, entered = self.portfolio, self._entered
+        columns = [self.panel.column[held.symbol] for held in holdings]
+        lots = [self._lots(held, column) for held, column in zip(holdings, columns, strict=True)]
+        portfolio.lots[columns] = lots
+        portfolio.quantity[columns] = [float(held.quantity) for held in holdings]
+        portfolio.entry_price[columns] = [float(held.price) for held in holdings]
+        for held, column in zip(holdings, columns, strict=True):
+            if held.entry_time is not entered[column]:
+                entered[column] = held.entry_time
+                portfolio.entry_time[column] = NO_TIME if held.entry_time is None else instant64(held.entry_time)
+                portfolio.entry_row[column] = row
+                portfolio.best[column] = -np.inf if held.quantity > 0 else np.inf
+
+    def _lots(self, held: Holding, column: int) -> int:
+        """Whole lots held, toward zero; notes what is left over and what is settled by margin."""
+        rules = self.instruments[held.symbol]
+        if self.grid.whole_lots[column]:
+            lots = int(held.quantity)
+            odd = lots != held.quantity
+        else:
+            lots = int(held.quantity / rules.lot)
+            odd = lots * rules.lot != held.quantity
+        if odd or self._odd:
+            (self._odd.add if odd else self._odd.discard)(held.symbol)
         if rules.settlement == "margin":
             (self._margin.add if held.quantity else self._margin.discard)(held.symbol)
+        return lots
 
     def recall(self, row: int) -> None:
         """After a restart: entry rows and best prices again, from the bars up to `row`."""
@@ -93,7 +106,8 @@ class Standing:
         held = portfolio.quantity != 0.0
         if held.any():
             long = portfolio.quantity > 0
-            better = np.where(long, np.maximum(portfolio.best, panel.high[row]), np.minimum(portfolio.best, panel.low[row]))
+            best, high, low = portfolio.best, panel.high[row], panel.low[row]
+            better = np.where(long, np.maximum(best, high), np.minimum(best, low))
             portfolio.best = np.where(held, better, 0.0)
         before, self.equity = self.equity, self.ledger.cash + self.holdings_value()
         day = at.date().isoformat()
@@ -129,10 +143,10 @@ class Standing:
         return self.grid.price(column, int(self.marks[column]))
 
     # ---- orders ----------------------------------------------------------------------------------------------------
-    def view(self, account: Account | None, sent: NDArray[np.datetime64], now: np.datetime64) -> Portfolio:
-        """The portfolio as a decision sees it: with what is on its way."""
+    def view(self, account: Account | None, sent: NDArray[np.datetime64]) -> Portfolio:
+        """The portfolio as a decision sees it: with what is on its way. `sent`: passes of the gate in the last day."""
         portfolio = self.portfolio
-        portfolio.account, portfolio.sent = account, sent[sent > now - DAY]
+        portfolio.account, portfolio.sent = account, sent
         portfolio.settled_cash = None
         if account is not None and account.settled_cash < account.cash:
             portfolio.settled_cash = float(account.settled_cash)

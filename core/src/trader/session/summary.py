@@ -67,7 +67,8 @@ class BookSummary(msgspec.Struct):
         """Compound growth a year; None below a quarter of a year, where it says nothing."""
         if self.years < 0.25 or self.start_equity <= 0 or self.equity <= 0:
             return None
-        return float(self.equity / self.start_equity) ** (1 / self.years) - 1
+        growth: float = float(self.equity / self.start_equity) ** (1 / self.years)
+        return growth - 1
 
     @property
     def turnover(self) -> float | None:

@@ -84,19 +84,17 @@ class Listing:
         worth = self.lots * self.mark_ticks * self.unit
         return worth - self.cost if self.margin else worth
 
-    def book(self, sign: int, lots: int, ticks: int) -> int:
-        """Move the position by a fill; the money that cash moves by, without the fee."""
-        held, amount = self.lots, lots * ticks * self.unit
+    def book(self, sign: int, lots: int, amount: int) -> int:
+        """Move the position by a fill worth `amount`; the money that cash moves by, without the fee."""
+        held = self.lots
         self.lots = held + sign * lots
         if held * sign >= 0:
             self.cost += sign * amount
             return 0 if self.margin else -sign * amount
         closed = min(lots, abs(held))
         released = self.cost if closed == abs(held) else _share(self.cost, closed, abs(held))
-        self.cost = self.cost - released if lots <= abs(held) else sign * (lots - closed) * ticks * self.unit
-        if self.margin:
-            return -sign * closed * ticks * self.unit - released
-        return -sign * amount
+        self.cost = self.cost - released if lots <= abs(held) else sign * (amount // lots) * (lots - closed)
+        return -sign * (amount // lots) * closed - released if self.margin else -sign * amount
 
 
 def _share(money: int, part: int, whole: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
-from trader.model import Instrument
 from trader.simulation.book import EXACT, SCALE, Listing, from_money, to_money
 from trader.simulation.fees import NoFee
 from trader.simulation.terms import Terms
@@ -20,25 +19,22 @@ class Holdings:
         self.terms = terms
         self.held: dict[str, Listing] = {}
         self.levered = terms.shorting
-        """Whether exposure can exceed cash, so that coverage must be watched."""
+        """Whether exposure can exceed cash, so that coverage must be watched: shorts, or a margin-settled order."""
         self._gross = self._net = 0
         self._free = isinstance(terms.fee, NoFee)
+        self._asked: tuple[Ticket, int, int] | None = None
+        self._charge = 0
+        """The last fee asked for and the answer: a fill asks again for what was granted."""
         self._quantum = to_money(terms.quantum)
         self._leverage = to_money(terms.leverage)
-
-    def take_up(self, instrument: Instrument) -> Listing:
-        """Take up a symbol."""
-        listing = Listing(instrument)
-        self.levered = self.levered or listing.margin
-        return listing
 
     def mark(self, prices: Mapping[str, float]) -> None:
         """Value what is held at the last closes, once a bar; only a levered account asks."""
         self._gross = self._net = 0
         for listing in self.held.values():
             price = prices[listing.symbol]
-            if price > 0:
-                listing.mark_ticks = round(price / listing.tick)
+            average = listing.cost // (listing.lots * listing.unit)
+            listing.mark_ticks = round(price / listing.tick) if price > 0 else average
             self._count(listing, 1)
 
     def _count(self, listing: Listing, times: int) -> None:
@@ -52,11 +48,15 @@ class Holdings:
         """What this fill adds to the order's fee, as money."""
         if self._free:
             return 0
+        asked = (order, lots, ticks)
+        if asked == self._asked:
+            return self._charge
         listing = order.listing
         notional = EXACT.scaleb(Decimal(order.notional + lots * ticks * listing.unit), -SCALE)
         due = self.terms.fee.due(listing.quantity(order.filled + lots), notional)
         quanta = EXACT.divide(due, self.terms.quantum).to_integral_value(ROUND_HALF_UP, EXACT)
-        return max(int(quanta) * self._quantum - order.fee, 0)
+        self._asked, self._charge = asked, max(int(quanta) * self._quantum - order.fee, 0)
+        return self._charge
 
     def granted(self, order: Ticket, lots: int, ticks: int) -> int:
         """How many of `lots` the account can carry at this price: all, some, or none."""
@@ -95,32 +95,27 @@ class Holdings:
         gain = held * (ticks - listing.mark_ticks) * listing.unit
         return gross * 10**SCALE <= (self.cash + self._net + gain - fee) * self._leverage
 
-    def fill(self, order: Ticket, lots: int, ticks: int) -> int:
-        """Book one fill; the fee that was charged. A sale's fee never exceeds what cash and proceeds pay."""
-        listing = order.listing
-        if self._free and not self.levered:  # nearly all: quick
-            self.cash += listing.book(order.sign, lots, ticks)
-            self._keep(listing)
-            return 0
-        fee = self.charge(order, lots, ticks)
-        levered = self.levered
+    def fill(self, order: Ticket, lots: int, ticks: int, amount: int) -> int:
+        """Book one fill, worth `amount`; the fee charged. A sale's fee never exceeds what cash and proceeds pay."""
+        listing, levered, fee = order.listing, self.levered, 0
+        if not self._free:
+            fee = self.charge(order, lots, ticks)
+            self._asked = None
         if levered:
             self._count(listing, -1)
             listing.mark_ticks = ticks
-        self.cash += listing.book(order.sign, lots, ticks)
+        self.cash += listing.book(order.sign, lots, amount)
         if levered:
             self._count(listing, 1)
-        elif fee > self.cash:
+        elif fee > self.cash and order.sign < 0:
             fee = max(self.cash // self._quantum * self._quantum, 0)
-        self.cash -= fee
-        self._keep(listing)
-        return fee
-
-    def _keep(self, listing: Listing) -> None:
+        if fee:
+            self.cash -= fee
         if listing.lots:
             self.held[listing.symbol] = listing
         else:
             del self.held[listing.symbol]
+        return fee
 
     def equity(self, prices: Mapping[str, float]) -> Decimal:
         """Cash plus what is held at `prices`, taken as the decimals that the floats print as; else at the average."""

@@ -17,10 +17,11 @@ from __future__ import annotations
 from datetime import datetime
 from math import ceil, floor
 
-from trader.model import Fill, OrderState
+from trader.model import ZERO, Fill, OrderState
 from trader.simulation.book import from_money
 from trader.simulation.holdings import Holdings
 from trader.simulation.rows import INSTANT, NEAR, Row
+from trader.simulation.slippage import NoSlippage
 from trader.simulation.ticket import (
     BEGINNING,
     DAY,
@@ -82,6 +83,7 @@ class Matcher:
     def __init__(self, tickets: Tickets, holdings: Holdings, currency: str) -> None:
         self._tickets, self._holdings, self._currency = tickets, holdings, currency
         self._slipped = holdings.terms.slippage.fraction
+        self._slips = not isinstance(holdings.terms.slippage, NoSlippage)
         self.fills: list[Fill] = []
         """Every execution, oldest first."""
 
@@ -138,7 +140,7 @@ class Matcher:
         if lots == 0 or (lots < wanted and order.tif is FOK):
             return
         ticks, slips = price
-        if slips:
+        if slips and self._slips:
             ticks *= 1 + order.sign * self._slipped(lots * listing.lot / row.volume[column])
         whole = against(order.sign, ticks)
         granted = self._holdings.granted(order, lots, whole)
@@ -146,17 +148,19 @@ class Matcher:
             row.room[column] = room - granted
             self._fill(order, granted, whole, time)
         if granted < lots:
-            short = "position" if order.sign < 0 or order.request.reduce_only else "funds"
+            bare = order.sign < 0 and not self._holdings.shortable(listing)
+            short = "position" if bare or order.request.reduce_only else "funds"
             carried, asked = listing.quantity(granted), listing.quantity(lots)
             reason = f"{short}: the account carries {carried:f} of {asked:f}"
             self._tickets.close(order, OrderState.CANCELED, reason, time)
 
     def _fill(self, order: Ticket, lots: int, ticks: int, time: datetime) -> None:
         listing, request = order.listing, order.request
-        fee = self._holdings.fill(order, lots, ticks)
+        amount = lots * ticks * listing.unit
+        fee = self._holdings.fill(order, lots, ticks, amount)
         order.filled += lots
         order.fills += 1
-        order.notional += lots * ticks * listing.unit
+        order.notional += amount
         order.fee += fee
         fill = Fill(
             f"{order.venue_id}-{order.fills}",
@@ -166,7 +170,7 @@ class Matcher:
             request.side,
             request.quantity if lots == order.lots else listing.quantity(lots),
             listing.price(ticks),
-            from_money(fee),
+            from_money(fee) if fee else ZERO,
             time,
             self._currency,
         )

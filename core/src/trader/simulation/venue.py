@@ -91,13 +91,14 @@ class SimulatedVenue:
         if listing is None:
             return Rejected("symbol", f"{order.symbol} is not traded here")
         steps = checks.read(order, listing, self._layout)
-        if isinstance(steps, Rejected):
+        if not isinstance(steps, tuple):
             return steps
         refused = self._hopeless(order, listing, steps[0])
         if refused is not None:
             return refused
         ticket = Ticket(str(tickets.count + 1), order, listing, steps)
         tickets.add(ticket)
+        self._holdings.levered |= listing.margin
         self._time = max(self._time, order.decided_at)
         return Accepted(ticket.venue_id)
 
@@ -125,7 +126,7 @@ class SimulatedVenue:
                 return None
             rules = like(self._template, symbol)
         self._moved = True
-        listing = self._listings[symbol] = self._holdings.take_up(rules)
+        listing = self._listings[symbol] = Listing(rules)
         return listing
 
     def _hopeless(self, order: OrderRequest, listing: Listing, lots: int) -> Rejected | None:
@@ -273,6 +274,7 @@ class SimulatedVenue:
         for kept in orders:
             ticket = record.resume(kept, self._restored(kept.request.symbol), self._layout)
             self._tickets.add(ticket)
+            self._holdings.levered |= ticket.listing.margin
             self._time = max(self._time, kept.request.decided_at)
         self._matcher.fills = list(fills)
         self._events = {event.event_id: event for event in events}

@@ -2,3 +2,6 @@
 
 SQLite (WAL, synchronous=FULL) beside the settings, or PostgreSQL by URL. Nothing here knows what an order may do next.
 """
+
+DATABASE = "trader.db"
+"""The name of the SQLite file in the state folder."""

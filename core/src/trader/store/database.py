@@ -63,10 +63,12 @@ class Store:
     def __init__(self, engine: Engine, path: Path | None, clock: Clock, *, read_only: bool = False) -> None:
         self.engine, self.path, self.clock, self.read_only = engine, path, clock, read_only
         self.where = str(path) if path else engine.url.render_as_string(hide_password=True)
+        self._readers = engine if path else engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock = threading.RLock()
         self._writer: Connection | None = None
         self._pid = os.getpid()
         self._inserts: dict[str, str] = {}
+        self._upserts: dict[tuple[str, ...], Any] = {}
         style = "qmark" if path else "format"
         self._positional = type(engine.dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect takes it
 
@@ -92,7 +94,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read a consistent state, beside whoever writes."""
-        with self._explained(), self.engine.connect() as connection, connection.begin():
+        with self._explained(), self._readers.connect() as connection, connection.begin():
             yield connection
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -107,13 +109,19 @@ class Store:
         """Insert, or replace what is there under the same primary key. Values as read: Decimal, datetime, bool."""
         if not rows:
             return
+        shape = (table.name, *rows[0])
+        statement = self._upserts.get(shape)
+        if statement is None:
+            statement = self._upserts[shape] = self._upsert_statement(table, rows[0])
+        connection.execute(statement, rows)
+
+    def _upsert_statement(self, table: Table, row: Mapping[str, Any]) -> Any:
         statement = self._upsertable(table)
         keys = [column.name for column in table.primary_key.columns]
-        rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        rest = {name: statement.excluded[name] for name in row if name not in keys}
         if rest:
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), rows)
-        else:
-            connection.execute(statement.on_conflict_do_nothing(index_elements=keys), rows)
+            return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+        return statement.on_conflict_do_nothing(index_elements=keys)
 
     def _upsertable(self, table: Table) -> Any:
         if self.path is not None:

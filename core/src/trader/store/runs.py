@@ -60,8 +60,13 @@ def start_session(store: Store, session_id: str, *, mode: str, version: str, set
     if present is None:
         raise StoreError("No epoch is open: a session starts after `open_epoch`.", where=store.where)
     row = {"id": session_id, "epoch": present.number, "mode": mode, "version": version, "settings_hash": settings_hash}
-    with store.transaction() as connection:
-        connection.execute(insert(session).values(**row, started_at=now))
+    try:
+        with store.transaction() as connection:
+            connection.execute(insert(session).values(**row, started_at=now))
+    except IntegrityError as problem:
+        raise StoreError(
+            f"There was a session {session_id} before: its name must be new.", where=store.where
+        ) from problem
 
 
 def stop_session(store: Store, session_id: str, exit_reason: str) -> None:

@@ -173,7 +173,8 @@ intent = Table(
     Column("venue_id", String),
     Column("reason", String, nullable=False),
     Column("at", Moment, nullable=False),
-    Index("ix_intent_open", "book", "cycle", sqlite_where=text("open = 1"), postgresql_where=text("open = 1")),
+    # Partial on SQLite only: naming the other dialect here would import it at each start.
+    Index("ix_intent_open", "open", "book", "cycle", sqlite_where=text("open = 1")),
     sqlite_with_rowid=False,
 )
 

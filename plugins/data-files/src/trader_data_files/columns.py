@@ -60,7 +60,7 @@ def roles(names: Sequence[str], configured: Mapping[str, str], where: str) -> Ro
     symbol = configured.get("symbol") or (_only(found["symbol"], "symbol", where) if found["symbol"] else None)
     used = {time, symbol, *values.values(), *found["start"], *found["end"]}
     rest = [name for name in names if name not in used]
-    ignored = tuple(name for name in rest if _plain(name) in ADJUSTED)
+    ignored = tuple(name for name in rest if _plain(name) in ADJUSTED or name in NEEDED)
     return Roles(time, label, symbol, values, tuple(name for name in rest if name not in ignored), ignored)
 
 
@@ -109,10 +109,8 @@ def _only(candidates: Sequence[str], role: str, where: str) -> str:
 
 
 def _missing(role: str, names: Sequence[str], where: str) -> DataError:
-    looks_like_data = any(re.fullmatch(r"[-+]?\d[\d.:/ T-]*", name.strip()) for name in names)
-    hint = " The first line looks like data: a line with the columns' names is needed above it." * looks_like_data
-    if len(names) == 1 and re.search(r"[;\t|]", names[0]):
-        hint = " The values seem to be separated otherwise: set separator."
+    separated_otherwise = len(names) == 1 and re.search(r"[;\t|]", names[0])
+    hint = " The values seem to be separated otherwise: set separator." if separated_otherwise else ""
     return DataError(
         f"Expected a column for {role} (one of {', '.join(WORDS[role])}); the columns are {listed(names)}.{hint}",
         where=where,

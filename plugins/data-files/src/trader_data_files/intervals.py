@@ -87,6 +87,9 @@ def _of_dates(rows: Rows, length: int, settings: Settings) -> tuple[Times, Times
     """From the session's opening on the first day to its close on the last."""
     if settings.session is None or settings.timezone is None:
         raise DataError("Dates need session and timezone.", where=rows.path)
+    if length < DAY:
+        what = f"Expected bars of {timeframes.name(length)}, but '{rows.symbol}' has dates without a clock time."
+        raise DataError(what, where=rows.path, todo="Keep one time frame in a folder, or set timeframe.")
     more_days = np.timedelta64(max(length // DAY, 1) - 1, "D")
     if more_days and rows.label is None:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
+PRICES = ("open", "high", "low", "close")
+HEADER = "time,open,high,low,close,volume"
 LINE = "line number in the file"
 """A column of our own, with a name that no file has."""
 
@@ -106,6 +109,9 @@ def _csv(data: bytes, shown: str, separator: str) -> pl.DataFrame:
             where=shown,
             todo='Look for an unclosed quotation mark ("), or write the file again.',
         ) from error
+    if sum(re.fullmatch(r"[-+]?\d[\d.]*", name.strip()) is not None for name in frame.columns) >= len(PRICES):
+        what = "The first line looks like data, expected the columns' names."
+        raise DataError(what, where=f"{shown} line 1", todo=f"Write a line above it, such as {HEADER}.")
     twice = [name.partition("_duplicated_")[0] for name in frame.columns if "_duplicated_" in name]
     if twice:
         raise DataError(f"Two columns are called '{twice[0]}'.", where=f"{shown} line 1", todo="Rename one of them.")

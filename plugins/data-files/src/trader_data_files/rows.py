@@ -63,13 +63,14 @@ def parse(table: Table, settings: Settings) -> Parsed:
         table.frame[found.time], settings.timezone, settings.time_format, settings.session is not None, table.path
     )
     label = settings.label or found.label
-    _check_said(times, label, settings, table.path)
     values, faults = _numbers(table.frame, found.values)
     more, wrong = _fields(table.frame, found.more)
     symbols, nameless = _symbols(table, found)
     faults = [*times.faults, *faults, *check_values(values), *wrong, *nameless]
     dropping = _Dropping(table, settings.on_bad_rows == "drop")
     good = dropping.keep(faults, np.arange(len(times.wall)))
+    if len(good):
+        _check_said(times, label, settings, table.path)
     of_each = [
         (symbol, dropping.keep(check_order((times.wall if times.dates else times.utc)[index], found.time), index))
         for symbol, index in _by_symbol(symbols, good)

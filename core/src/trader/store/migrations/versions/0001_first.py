@@ -213,12 +213,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_intent_open",
-        "intent",
-        ["book", "cycle"],
-        unique=False,
-        sqlite_where=sa.text("open = 1"),
-        postgresql_where=sa.text("open = 1"),
+        "ix_intent_open", "intent", ["open", "book", "cycle"], unique=False, sqlite_where=sa.text("open = 1")
     )
     op.create_table(
         "id_map",
