@@ -43,7 +43,7 @@ class StoreJournal:
         self.nonce = present.nonce
         self.epoch, self.book, self.venue, self.account = present.number, book, venue, account
         self._store, self._session, self._clock = store, session, clock
-        self._known: tuple[Decimal | None, Decimal | None] | None = None
+        self._book_row: tuple[Decimal | None, Decimal | None] | None = None
         """The book's cash and peak equity as committed; None: read them again."""
         self._open_book()
 
@@ -156,21 +156,21 @@ class StoreJournal:
                 yield connection, chain
                 chain.write()
             except BaseException:
-                self._known = None
+                self._book_row = None
                 raise
 
     def _equity(self, connection: Connection, record: CycleRecord) -> None:
         """The peak; and the cash a book begins with, where no fact has set it yet."""
-        if self._known is None:
+        if self._book_row is None:
             book = select(s.book.c.cash, s.book.c.peak_equity).where(*self._mine(s.book, "name"))
             cash, peak = connection.execute(book).one()
         else:
-            cash, peak = self._known
+            cash, peak = self._book_row
         now = (record.cash if cash is None else cash, record.equity if peak is None else max(peak, record.equity))
-        if now != self._known:
+        if now != self._book_row:
             values = {"cash": now[0], "peak_equity": now[1]}
             connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(**values))
-            self._known = now
+            self._book_row = now
 
     def _keep(self, connection: Connection, plugins: Mapping[str, bytes]) -> None:
         for instance, state in plugins.items():
@@ -223,7 +223,7 @@ class StoreJournal:
         key = {"epoch": self.epoch, "book": self.book}
         self._store.upsert(connection, s.holding, [key | _fields(each) for each in held.values()])
         connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=bookings[-1].cash))
-        self._known = None
+        self._book_row = None
 
     def _fact_row(self, booking: Booking, seq: int) -> Row:
         f = booking.fact

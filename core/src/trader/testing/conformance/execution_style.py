@@ -24,7 +24,9 @@ class ExecutionStyleConformance(Conformance):
             legs = list(made.object.legs(trades))
             assert legs and all(isinstance(leg, Leg) for leg in legs), f"Expected one Leg or more, was {legs!r}."
             for leg in legs:
-                assert leg.type in (OrderType.MARKET, OrderType.LIMIT), f"Expected market or limit legs, was {leg.type}."
+                assert leg.type in (OrderType.MARKET, OrderType.LIMIT), (
+                    f"Expected market or limit legs, was {leg.type}."
+                )
 
     def test_ex_02_fractions_sum_to_at_most_one(self) -> None:
         """Each fraction is above 0, and no more goes out than was planned."""
@@ -63,11 +65,15 @@ class ExecutionStyleConformance(Conformance):
         made = self.made()
         for trades in _questions():
             order = np.arange(len(trades.price))[::-1]
-            turned = Trades(tuple(trades.symbols[index] for index in order), *(values[order] for values in _arrays(trades)))
+            turned = Trades(
+                tuple(trades.symbols[index] for index in order), *(values[order] for values in _arrays(trades))
+            )
             for plain, other in zip(self.legs(made, trades), self.legs(made, turned), strict=True):
                 if plain.limit is not None and other.limit is not None:
                     expected = np.asarray(plain.limit)[order]
-                    assert np.allclose(other.limit, expected, equal_nan=True), f"Expected {expected}, was {other.limit}."
+                    assert np.allclose(other.limit, expected, equal_nan=True), (
+                        f"Expected {expected}, was {other.limit}."
+                    )
 
     def legs(self, made: Made, trades: Trades) -> list[Leg]:
         """Its legs. What EX-01 reports skips this case."""
@@ -91,7 +97,9 @@ def _questions() -> list[Trades]:
     many = [
         Trades(symbols, sign, quantity, price, none, none),
         Trades(symbols, sign, quantity, price, price * 0.999, price * 1.001),
-        Trades(symbols, sign, quantity, price, np.where(half, price * 0.99, np.nan), np.where(half, price * 1.01, np.nan)),
+        Trades(
+            symbols, sign, quantity, price, np.where(half, price * 0.99, np.nan), np.where(half, price * 1.01, np.nan)
+        ),
     ]
     return [*many, *(Trades(symbols[:1], *(values[:1] for values in _arrays(trades))) for trades in many)]
 
@@ -102,6 +110,11 @@ def _arrays(trades: Trades) -> tuple[Any, ...]:
 
 def _told(legs: list[Leg]) -> list[tuple[Any, ...]]:
     return [
-        (leg.type, leg.time_in_force, leg.fraction, None if leg.limit is None else tuple(np.asarray(leg.limit).tolist()))
+        (
+            leg.type,
+            leg.time_in_force,
+            leg.fraction,
+            None if leg.limit is None else tuple(np.asarray(leg.limit).tolist()),
+        )
         for leg in legs
     ]

@@ -49,7 +49,9 @@ class StrategyConformance(Conformance):
             values = _values(answer)
             assert values is not None, f"Expected Signals or Weights of numbers, was {answer!r}."
             expected = (len(history.symbols),)
-            assert values.shape in ((), expected), f"Expected shape {expected}, one for each symbol, was {values.shape}."
+            assert values.shape in ((), expected), (
+                f"Expected shape {expected}, one for each symbol, was {values.shape}."
+            )
 
     def test_st_02_answers_within_range(self) -> None:
         """Scores in [-1, 1] or NaN, confidences in [0, 1], weights whose absolute values sum to at most 1."""

@@ -1,0 +1,12 @@
+"""What every broker must do."""
+
+from trader.testing import BrokerConformance
+
+
+class TestPaper(BrokerConformance):
+    plugin = "paper"
+
+
+class TestPaperWithFeesAndShorts(BrokerConformance):
+    plugin = "paper"
+    options = {"fees": {"kind": "per_share", "rate": "0.005", "minimum": "1"}, "slippage_bps": 5, "shorting": True}

@@ -1,0 +1,14 @@
+"""What every alert transport must do."""
+
+from trader.testing import AlertTransportConformance
+
+
+class TestAlertFile(AlertTransportConformance):
+    plugin = "file"
+
+
+class TestAlertFileWithoutItsFolder(AlertTransportConformance):
+    """The far end is broken: a folder stands where the file should be."""
+
+    plugin = "file"
+    options = {"path": "."}
