@@ -11,7 +11,6 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "core" / "src" / "trader"
 LEVELS = ("debug", "info", "warning", "error")
-KINDS_OF_START = ("cold", "warm")
 
 
 class Member(NamedTuple):
@@ -108,28 +107,65 @@ def events() -> list[Event]:
     members = [path for pattern in ("brokers", "strategies", "plugins") for path in (ROOT / pattern).glob("*/src")]
     found: dict[tuple[str, str], set[str]] = {}
     for path in modules(CORE, *sorted(members), without=("testing",)):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Call) and (level := _level(node)) and node.args:
-                for name in _names(node.args[0]):
+        module = tree(path)
+        chosen = _chosen(module)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and (level := _level(node, chosen)) and node.args:
+                for name in _names(node.args[0], module):
                     fields = found.setdefault((name, level), set())
                     fields |= {keyword.arg for keyword in node.keywords if keyword.arg}
     return [Event(name, level, tuple(sorted(fields))) for (name, level), fields in sorted(found.items())]
 
 
-def _level(call: ast.Call) -> str:
-    """The level of a call on a logger: `self.log.info(...)`, `env.log.warning(...)`, `level(...)` for one chosen before."""
-    if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS:
-        return call.func.attr if re.search(r"\b_?log(ger)?$", ast.unparse(call.func.value)) else ""
-    return "info or warning" if isinstance(call.func, ast.Name) and call.func.id == "level" else ""
+def _chosen(module: ast.Module) -> dict[ast.expr, str]:
+    """Calls of a logging method that was chosen before: `say = log.warning if bad else log.info; say(...)`, or
+    `self._say(twice)(...)`."""
+    found: dict[ast.expr, str] = {}
+    for function in ast.walk(module):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            local = {ast.unparse(node.targets[0]): _levels(node.value)
+                     for node in ast.walk(function) if isinstance(node, ast.Assign)}  # fmt: skip
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and node.keywords and _is_event(node):
+                    if isinstance(node.func, ast.Call):
+                        found[node] = _levels(node.func)
+                    elif isinstance(node.func, ast.Name) and node.func.id in local:
+                        found[node] = local[node.func.id]
+    return found
 
 
-def _names(argument: ast.expr) -> list[str]:
+def _is_event(call: ast.Call) -> bool:
+    return len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+
+
+def _levels(value: ast.expr) -> str:
+    levels = {_of_log(node) for node in ast.walk(value) if isinstance(node, ast.expr)} - {""}
+    return " or ".join(sorted(levels)) or "by circumstances"
+
+
+def _of_log(function: ast.expr) -> str:
+    """ "info" of `self._log.info`; "" of anything else."""
+    if not isinstance(function, ast.Attribute) or function.attr not in LEVELS:
+        return ""
+    return function.attr if re.search(r"\b_?log(ger)?$", ast.unparse(function.value)) else ""
+
+
+def _level(call: ast.Call, chosen: dict[ast.expr, str]) -> str:
+    """The level of a call on a logger: `self.log.info(...)`, `env.log.warning(...)`, or one chosen before."""
+    return _of_log(call.func) or chosen.get(call, "")
+
+
+def _names(argument: ast.expr, module: ast.Module) -> list[str]:
+    """The event names that an argument can be: a string, or an entry of a table of strings in the same module."""
     if isinstance(argument, ast.Constant):
         return [str(argument.value)]
-    text = ast.unparse(argument)
-    if text == "f'{self.kind}_start'":
-        return [f"{kind}_start" for kind in KINDS_OF_START]
-    raise ValueError(f"no plain event name: {text}")
+    table = ast.unparse(argument.value) if isinstance(argument, ast.Subscript) else ""
+    for node in module.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if ast.unparse(target) == table:
+                return [str(ast.literal_eval(value)) for value in node.value.values]
+    raise ValueError(f"no plain event name: {ast.unparse(argument)}")
 
 
 def capabilities() -> dict[str, str]:

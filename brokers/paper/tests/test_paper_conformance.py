@@ -1,5 +1,7 @@
 """What every broker must do."""
 
+from typing import ClassVar
+
 from trader.testing import BrokerConformance
 
 
@@ -9,4 +11,8 @@ class TestPaper(BrokerConformance):
 
 class TestPaperWithFeesAndShorts(BrokerConformance):
     plugin = "paper"
-    options = {"fees": {"kind": "per_share", "rate": "0.005", "minimum": "1"}, "slippage_bps": 5, "shorting": True}
+    options: ClassVar = {
+        "fees": {"kind": "per_share", "rate": "0.005", "minimum": "1"},
+        "slippage_bps": 5,
+        "shorting": True,
+    }

@@ -207,7 +207,8 @@ class Door:
         if name not in self._allowed:
             listed = ", ".join(self._allowed) or "none"
             raise SettingsError(
-                f"Plugin '{self.name}' asked for the secret {name}, which its manifest does not list (listed: {listed})."
+                f"Plugin '{self.name}' asked for the secret {name},"
+                f" which its manifest does not list (listed: {listed})."
             )
         found = Secrets(self._world.root, self._world.environ).find(name)
         if found is None:
@@ -232,9 +233,9 @@ class Door:
                 self._world.files[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
         return full
 
-    def shared(self, key: Hashable, open: Callable[[], T]) -> T:  # noqa: A002  (the protocol's word)
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """One T for (distribution, connection, key), closed with the session."""
         full = (self._distribution, self.connection, key)
         if full not in self._world.shared:
-            self._world.shared[full] = open()
+            self._world.shared[full] = make()
         return cast("T", self._world.shared[full])

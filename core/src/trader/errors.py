@@ -85,5 +85,9 @@ class Unreachable(TraderError):
     exit_code = 7
 
 
+ESCAPES = (Exception, SystemExit)
+"""What may escape from a plugin and is answered with the cautious outcome: a plugin does not end a session."""
+
+
 class IllegalTransition(AssertionError):
     """The program tried to move an order where the state table has no way. It halts."""

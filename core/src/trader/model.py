@@ -67,6 +67,8 @@ class OrderState(StrEnum):
     CANCELED = "canceled"
     EXPIRED = "expired"
 
+    __hash__ = str.__hash__  # enum's own is a Python function, and every step of every order asks for it
+
 
 class Purpose(StrEnum):
     """Why an order exists: to reach a target, to leave a position, to stand guard over it, or by a person's hand."""
@@ -215,7 +217,7 @@ class OrderRequest(Struct, frozen=True):
 
 
 class Approved(Struct, frozen=True):
-    """An order that no rule refused. Only `trader.cycle.risk` makes one; only an Approved or a Cancel passes the gate."""
+    """An order that no rule refused. `trader.cycle.risk` makes it; only an Approved or a Cancel passes the gate."""
 
     order: OrderRequest
 

@@ -337,7 +337,7 @@ class PortfolioRule(Protocol):
         book.symbols, each unchanged, nearer to 0, or as held. NaN is kept (hold)."""
 
 
-# ---- the outside world: blocks, in a lane, one call at a time (+ its stream) unless the manifest says concurrency = n --
+# ---- the outside world: blocks, in a lane, one call at a time unless the manifest says concurrency = n ---------------
 @runtime_checkable
 class DataSource(Protocol):
     """Closed bars. Without HasBarStream the session asks `bars` after each bar's end + the manifest's delay_seconds."""
@@ -375,7 +375,7 @@ class HasTrades(Protocol):
 
 @runtime_checkable
 class Broker(Protocol):
-    """One account. Queries answer whole (all pages, all id spaces) or Unavailable. One call, one request: no retries."""
+    """One account. Queries answer whole (all pages, all id spaces) or Unavailable. A call is a request: no retries."""
 
     def open(self) -> Account | Unavailable:
         """Log in; say whose account it is, demo or live, with what permissions."""
@@ -493,5 +493,5 @@ class Env(Protocol):
     def file(self, path: str | Path) -> Path:
         """Relative to settings.toml; must exist (SettingsError); its hash joins the run's record."""
 
-    def shared(self, key: Hashable, open: Callable[[], T]) -> T:
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """The one T of this distribution for (connection, key): opened once, T.close() after its last user."""

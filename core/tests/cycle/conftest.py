@@ -88,9 +88,9 @@ def panel_of(close, *, timeframe="1d"):
     return Panel.of(bars)
 
 
-def portfolio_of(market: Market, held: Mapping[str, float], cash, *, entry=None, entry_row=0, blocked=()):
+def portfolio_of(market: Market, held: Mapping[str, float], cash, *, row, entry=None, entry_row=0, blocked=()):
     panel = market.panel
-    price = np.nan_to_num(panel.close[panel.rows - 1])
+    price = np.nan_to_num(panel.close[row])
     portfolio = Portfolio.empty(len(panel.symbols), float(cash))
     equity = float(cash)
     for symbol, quantity in held.items():
@@ -148,7 +148,8 @@ def decision_of(
     tuples or dicts for `at_work`."""
     panel = close if isinstance(close, Panel) else panel_of(close)
     market = Market(panel, {symbol: Instrument(symbol) for symbol in panel.symbols} | dict(instruments or {}))
-    portfolio = portfolio_of(market, held or {}, cash, entry=entry, entry_row=entry_row, blocked=blocked)
+    row = panel.rows - 1 if row is None else row
+    portfolio = portfolio_of(market, held or {}, cash, row=row, entry=entry, entry_row=entry_row, blocked=blocked)
     portfolio.settled_cash = settled_cash
     for order in working:
         at_work(market, portfolio, **order)
@@ -166,7 +167,6 @@ def decision_of(
         order_rules=[(f"r{number}", rule) for number, rule in enumerate(rules, 1)],
         **desk_options,
     )
-    row = panel.rows - 1 if row is None else row
     at = instant(panel.end[row])
     stamp = Stamp("main", at, lambda symbol, leg=0: f"{symbol}-{leg}", lambda client_id: client_id)
     mark = grid.to_ticks(panel.close[row])

@@ -1,5 +1,7 @@
 """What every alert transport must do."""
 
+from typing import ClassVar
+
 from trader.testing import AlertTransportConformance
 
 
@@ -11,4 +13,4 @@ class TestAlertFileWithoutItsFolder(AlertTransportConformance):
     """The far end is broken: a folder stands where the file should be."""
 
     plugin = "file"
-    options = {"path": "."}
+    options: ClassVar = {"path": "."}

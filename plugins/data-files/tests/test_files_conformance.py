@@ -1,12 +1,14 @@
 """What every data source must do."""
 
+from typing import ClassVar
+
 import numpy as np
 from trader.testing import DataSourceConformance, random_walk
 
 
 class TestFiles(DataSourceConformance):
     plugin = "files"
-    options = {"folder": "bars", "timezone": "UTC", "label": "end"}
+    options: ClassVar = {"folder": "bars", "timezone": "UTC", "label": "end"}
     timeframe = "1h"
 
     def prepare(self, root):

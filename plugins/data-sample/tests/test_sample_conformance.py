@@ -1,5 +1,7 @@
 """What every data source must do."""
 
+from typing import ClassVar
+
 from trader.testing import DataSourceConformance
 
 
@@ -9,5 +11,5 @@ class TestSample(DataSourceConformance):
 
 class TestSomeYearsOfSample(DataSourceConformance):
     plugin = "sample"
-    options = {"start": "2011-06-01", "end": "2013-02-28"}
+    options: ClassVar = {"start": "2011-06-01", "end": "2013-02-28"}
     asked = ("FB", "AAPL")

@@ -1,5 +1,7 @@
 """What every execution style must do."""
 
+from typing import ClassVar
+
 from trader.testing import ExecutionStyleConformance
 
 
@@ -13,4 +15,4 @@ class TestLimitAtTheClose(ExecutionStyleConformance):
 
 class TestLimitAtTouch(ExecutionStyleConformance):
     plugin = "limit"
-    options = {"reference": "touch", "offset": 0.001}
+    options: ClassVar = {"reference": "touch", "offset": 0.001}

@@ -30,7 +30,9 @@ def init(context: click.Context, folder: Path) -> None:
     lines = [("wrote", str(path)) for path in written] + [("kept", f"{path} (it was there)") for path in kept]
     click.echo(facts(lines, indent=0))
     named = "" if folder.absolute() == Path.cwd() else f" --settings {folder / 'settings.toml'}"
-    about = "It trades on paper with sample data until you change it." if written[:1] == [folder / "settings.toml"] else ""
+    about = (
+        "It trades on paper with sample data until you change it." if written[:1] == [folder / "settings.toml"] else ""
+    )
     click.echo(f"{about}   start: trader run{named}".lstrip())
 
 

@@ -95,7 +95,7 @@ def _table(rows: list[Facts], *, several: bool) -> str:
             kind_of(row),
             quantity(row["filled"]),
             row["state"],
-            row["reason"],
+            row["reason"].partition(":")[0] if row["denied"] else row["reason"],
         )
         for row in rows
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -57,8 +58,8 @@ class Screen:
             )
             self._say(f"data      {_data(book)}")
             self._say(f"start     {session.kind}, {_clock(session, book)}")
-            for line in _wrapped(_rules(book)):
-                self._say(f"rules     {line}" if line is not None else "")
+            for line in _wrapped(_rules(session, book)):
+                self._say(f"rules     {line}")
             self._say(f"pipeline  {_pipeline(book)}")
             held = [
                 f"{position.quantity:f} {symbol}"
@@ -121,21 +122,23 @@ def _clock(session: Session, book: Book) -> str:
     return f"the data's own clock; {left:,} of {book.rows:,} cycles to play"
 
 
-def _rules(book: Book) -> list[str]:
-    rules: dict[str, Any] = dict(book.engine.desk.order_rules)
-    rules.update(book.engine.desk.portfolio_rules)
-    return [f"{name} {_limit(rule)}".strip() for name, rule in rules.items()] or ["none"]
+def _rules(session: Session, book: Book) -> list[str]:
+    desk, tables = book.engine.desk, session.settings.tables("risk_rules")
+    names = dict.fromkeys(name for name, _ in (*desk.order_rules, *desk.portfolio_rules))
+    return [f"{name} {_options(tables[name].options) if name in tables else ''}".strip() for name in names] or ["none"]
 
 
-def _limit(rule: Any) -> str:
-    limit = getattr(rule, "describe", None)
-    return str(limit()) if callable(limit) else ""
+def _options(options: Mapping[str, Any]) -> str:
+    if set(options) == {"limit"}:
+        limit = options["limit"]
+        return f"{limit:,}" if isinstance(limit, int) else f"{limit}"
+    return " ".join(f"{key}={value}" for key, value in options.items())
 
 
-def _wrapped(parts: list[str], width: int = 88) -> list[str | None]:
-    lines: list[str | None] = [""]
+def _wrapped(parts: list[str], width: int = 88) -> list[str]:
+    lines = [""]
     for part in parts:
-        last = lines[-1] or ""
+        last = lines[-1]
         if last and len(last) + len(part) + 3 > width:
             lines.append("")
             last = ""

@@ -141,7 +141,8 @@ def _session_text(session: Facts) -> str:
         return f"runs or died, this user may not look at its lock: {begun}"
     if session["state"] == "died":
         return f"died without a word: {begun}. Nothing stored is lost; the next start resolves what was under way."
-    return f"none runs. Last: {begun}, ended {when(session['stopped_at'])}: {session['exit_reason']}"
+    ended = f"{session['id']} ({session['mode']}) ended {when(session['stopped_at'])} UTC"
+    return f"none runs; {ended}: {session['exit_reason']}"
 
 
 def _table(books: list[Facts]) -> str:

@@ -84,11 +84,14 @@ def decide(
     if not desk.plans:
         verdict[verdict == Verdict.HELD] = Verdict.NOT_PLANNED
         return decision
-    due = _due(desk, target, portfolio, price, verdict, decision)
-    exit_plans = planner.plan_exits(_without_orders(leaving, portfolio, decision), portfolio, grid, stamp, mark)
-    for exit_plan in exit_plans:
-        _approve(exit_plan, risk.judge(exit_plan, desk.order_rules, book), decision)
+    due = _due(desk, target, held, portfolio, price, verdict, decision)
+    ready = _without_orders(leaving, portfolio, grid, decision)
+    _leave(desk, [one for one in ready if one.stop is None], portfolio, stamp, mark, book, decision)
     _plan(desk, market, due, target, portfolio, stamp, mark, book, decision)
+    # A trade and a stop together could sell more than is held: the stop is placed when no trade is on its way.
+    ordered = {approved.order.symbol for approved in decision.approved}
+    stops = [one for one in ready if one.stop is not None and panel.symbols[one.column] not in ordered]
+    _leave(desk, stops, portfolio, stamp, mark, book, decision)
     return decision
 
 
@@ -145,27 +148,40 @@ def _targets(
 
 
 def _due(
-    desk: Desk, target: Array, portfolio: Portfolio, price: Array, verdict: NDArray[np.int8], decision: Decision
+    desk: Desk,
+    target: Array,
+    held: Array,
+    portfolio: Portfolio,
+    price: Array,
+    verdict: NDArray[np.int8],
+    decision: Decision,
 ) -> NDArray[np.bool_]:
     """Where a trade is due and may be planned now. What still works for a symbol and no longer fits is cancelled."""
     if portfolio.equity <= 0:
         decision.notes.append("equity is not above 0: nothing is planned")
         return np.zeros(len(target), bool)
-    grid = desk.grid
-    heading = (portfolio.quantity + portfolio.pending) * grid.multiplier * price / portfolio.equity
-    due: NDArray[np.bool_] = desk.balancer.due(target, np.where(np.isnan(heading), 0.0, heading))
+    heading = held
+    if portfolio.working:
+        pending = portfolio.pending * desk.grid.multiplier * price / portfolio.equity
+        heading = held + np.where(portfolio.pending == 0.0, 0.0, pending)
+    due = desk.balancer.due(target, heading)
     open_to = verdict == Verdict.HELD
-    wanted = due & open_to
+    still = open_to & ~due
+    verdict[still] = np.where(target[still] == 0.0, Verdict.NO_CHANGE, Verdict.IN_BAND)
+    wanted: NDArray[np.bool_] = due & open_to
+    if not portfolio.working:
+        return wanted
     for order in portfolio.working:
         if wanted[order.column] and order.cancellable:
             decision.cancels.append(order.ref)
-    verdict[open_to & ~due] = np.where(target[open_to & ~due] == 0.0, Verdict.NO_CHANGE, Verdict.IN_BAND)
     verdict[wanted & portfolio.unresolved] = Verdict.UNRESOLVED
-    free: NDArray[np.bool_] = wanted & ~portfolio.unresolved
-    return free
+    wanted &= ~portfolio.unresolved
+    return wanted
 
 
-def _without_orders(leaving: list[exits.Exit], portfolio: Portfolio, decision: Decision) -> list[exits.Exit]:
+def _without_orders(
+    leaving: list[exits.Exit], portfolio: Portfolio, grid: Grid, decision: Decision
+) -> list[exits.Exit]:
     """Exits that can be planned now. One whose symbol has an order at work waits for its cancel; a stop that already
     stands at its level stays."""
     at_work: dict[int, list[tuple[OrderRef, float | None, bool]]] = {}
@@ -176,10 +192,24 @@ def _without_orders(leaving: list[exits.Exit], portfolio: Portfolio, decision: D
         orders = at_work.get(one.column, [])
         if not orders:
             ready.append(one)
-        elif one.stop is None or all(stop is None or abs(stop - one.stop) > 1e-9 for _, stop, _ in orders):
+        elif one.stop is None or not any(stop is not None and _stands(stop, one, portfolio, grid) for _, stop, _ in orders):
             known = {ref.client_id for ref in decision.cancels}
             decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
     return ready
+
+
+def _stands(stop: float, one: exits.Exit, portfolio: Portfolio, grid: Grid) -> bool:
+    """Whether a standing stop has the level that this exit would be given."""
+    level = planner.stop_ticks(one.stop or 0.0, portfolio.lots[one.column], grid.tick[one.column])
+    return bool(abs(stop / grid.tick[one.column] - level) < 0.5)
+
+
+def _leave(
+    desk: Desk, leaving: list[exits.Exit], portfolio: Portfolio, stamp: Stamp, mark: planner.Ints, book: BookView,
+    decision: Decision,
+) -> None:  # fmt: skip
+    for plan in planner.plan_exits(leaving, portfolio, desk.grid, stamp, mark):
+        _approve(plan, risk.judge(plan, desk.order_rules, book), decision)
 
 
 def _plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -176,6 +176,7 @@ class Decision:
                 "cancels": [{"client_id": ref.client_id, "symbol": ref.symbol} for ref in self.cancels],
                 "orders": [_order(approved.order) for approved in self.approved],
                 "denied": [{**_order(order), "refusal": refusal} for order, refusal in self.denied],
+                "contributions": contributions(self, {self.symbols.index(a.order.symbol) for a in self.approved}),
                 "trimmed": [{"symbol": s, "wished": w, "planned": p} for s, w, p in self.trimmed],
                 "faults": [
                     {
@@ -249,10 +250,11 @@ def plain(value: Decimal) -> str:
     return format(value, "f")
 
 
-def contributions(decision: Decision, columns: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Share of each stage in the combined score, by symbol: confidence x score over the sum of those."""
+def contributions(decision: Decision, columns: Iterable[int]) -> dict[str, dict[str, float]]:
+    """Share of each stage in the combined score, by symbol: |score| x confidence over the sum of those. Figures per
+    strategy split fills by them."""
     shares: dict[str, dict[str, float]] = {}
-    for column in columns:
+    for column in sorted(columns):
         parts: dict[str, float] = {}
         for stage in decision.stages:
             at = np.flatnonzero(stage.columns == column)

@@ -14,12 +14,12 @@ from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from trader.cycle.decision import Fault, Verdict
 from trader.cycle.exits import Exit
 from trader.cycle.portfolio import Portfolio
-from trader.errors import BadAnswer
+from trader.errors import ESCAPES, BadAnswer
 from trader.model import Array, Instrument, OrderRequest, OrderType, Purpose, Quote, Side, TimeInForce
 from trader.protocols import ExecutionStyle, Leg, Trades
 
@@ -210,7 +210,7 @@ def plan(
         orders = _place(
             style[1], Orders(grid, stamp, mark, column, lots, increases, lots * 0, (MARKET,), lots * 0), quotes
         )
-    except Exception as exc:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+    except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
         verdict[columns] = Verdict.FAULT
         fault = Fault(style[0], "legs", exc, "nothing was ordered, all positions were held as they were")
         return Planned(nothing(grid, stamp, mark), [], fault)
@@ -274,9 +274,14 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
     parts = []
     left = np.abs(orders.lots)
     whole = sum(leg.fraction for leg in legs) > 1 - 1e-9
+    worth = price * grid.multiplier[column] * grid.lot[column]
+    least = grid.min_notional[column]
     for number, leg in enumerate(legs):
         last = whole and number == len(legs) - 1
         lots = left if last else np.minimum(left, np.floor(np.abs(orders.lots) * leg.fraction).astype(np.int64))
+        # A part below the venue's minimum goes with a later leg; what would then be too little to send goes with this.
+        lots = np.where(lots * worth < least, 0, lots)
+        lots = np.where(whole & ((left - lots) * worth < least), left, lots)
         left = left - lots
         level = orders.level
         if leg.limit is not None:
@@ -322,6 +327,13 @@ def _check_legs(legs: Sequence[Leg], count: int) -> None:
                 raise BadAnswer(f"Expected finite limit prices above 0 of shape ({count},).")
 
 
+def stop_ticks(stop: ArrayLike, held: ArrayLike, tick: ArrayLike) -> Ints:
+    """A protective stop in ticks: a long's (`held` > 0) rounds up, a short's down: out earlier, not later."""
+    ticks = np.asarray(stop, np.float64) / tick
+    level: Ints = np.where(np.asarray(held) > 0, np.ceil(ticks - 1e-9), np.floor(ticks + 1e-9)).astype(np.int64)
+    return level
+
+
 def plan_exits(exits: Sequence[Exit], portfolio: Portfolio, grid: Grid, stamp: Stamp, mark: Ints) -> list[Orders]:
     """Orders for exits: at market to leave, stop orders (good till cancelled) to stand guard. Never more than is held;
     a fraction of it is rounded up to the lot."""
@@ -338,9 +350,7 @@ def plan_exits(exits: Sequence[Exit], portfolio: Portfolio, grid: Grid, stamp: S
         leg = MARKET
         if not leaving:
             leg = Leg(OrderType.STOP, TimeInForce.GTC)
-            ticks = np.array([one.stop or 0.0 for one in rows]) / grid.tick[column]
-            # A long's stop rounds up, a short's down: out earlier, not later.
-            level = np.where(held > 0, np.ceil(ticks - 1e-9), np.floor(ticks + 1e-9)).astype(np.int64)
+            level = stop_ticks(np.array([one.stop or 0.0 for one in rows]), held, grid.tick[column])
         none = np.zeros(len(column), bool)
         purpose = Purpose.EXIT if leaving else Purpose.STOP
         orders = Orders(grid, stamp, mark, column, lots, none, lots * 0, (leg,), level, purpose)

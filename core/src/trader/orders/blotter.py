@@ -101,7 +101,9 @@ class Blotter:
         order.filled += fill.quantity
         if order.filled >= order.request.quantity:
             order.state = step(step(order.state, CLOSING, FILL), FILLED, FILL)
-            return [self._moved(order, FILL, fill.time, "")]
+            client_id = order.request.client_id
+            del self._open[client_id], self._keys[order.request.key]
+            return [Move(client_id, FILLED, FILL, fill.time, "", order.venue_id, order.filled)]
         if order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
         return [Move(order.request.client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]

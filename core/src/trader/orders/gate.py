@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from trader.errors import ESCAPES
 from trader.model import Approved, Cancel, OrderRequest, Outcome, Refusal, Unknown
 from trader.protocols import Broker
 
@@ -56,17 +57,17 @@ class Gate:
         self.passes += 1
         try:
             return self._broker.submit(order)
-        except Exception as exc:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+        except ESCAPES as exc:  # a raising broker may have sent: the outcome is Unknown
             return self._unknown("submit", exc)
 
     def cancel(self, cancel: Cancel) -> Outcome:
         """Ask that an order be gone."""
         try:
             return self._broker.cancel(cancel.ref)
-        except Exception as exc:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+        except ESCAPES as exc:  # a raising broker may have sent: the outcome is Unknown
             return self._unknown("cancel", exc)
 
-    def _unknown(self, method: str, exc: Exception) -> Unknown:
+    def _unknown(self, method: str, exc: BaseException) -> Unknown:
         if self._tell is not None:
             self._tell(method, exc)
         return Unknown("plugin", f"{type(exc).__name__}: {exc}")

@@ -113,6 +113,7 @@ class Journal(Protocol):
         intents: Sequence[OrderRequest],
         denied: Sequence[tuple[OrderRequest, str]],
         plugins: Mapping[str, bytes],
+        /,
     ) -> None:
         """Intents become SUBMITTING, denied ones DENIED with the reason; `plugins`: instance -> changed state."""
 
@@ -141,8 +142,8 @@ class MemoryJournal:
         self,
         record: CycleRecord,
         intents: Sequence[OrderRequest],
-        denied: Sequence[tuple[OrderRequest, str]],
-        plugins: Mapping[str, bytes],
+        _denied: Sequence[tuple[OrderRequest, str]],
+        _plugins: Mapping[str, bytes],
     ) -> None:
         self.cycles += 1
         self.intents += len(intents)

@@ -28,6 +28,8 @@ class Cause(StrEnum):
     REPORT = "report"
     FILL = "fill"
 
+    __hash__ = str.__hash__  # as OrderState's
+
 
 VENUE_DRIVEN = frozenset({Cause.ACK, Cause.REJECT, Cause.SILENCE, Cause.REPORT, Cause.FILL})
 

@@ -23,7 +23,7 @@ from trader.env import World
 from trader.errors import DataError, PluginError, Refused, SettingsError, Unreachable
 from trader.model import Account, Bars, Instrument, Unavailable
 from trader.plugins import KINDS, Catalogue, Plugin, Provided, provide, select
-from trader.protocols import HasReferences, HasState, HasTimeframes, HasWatchlist, Strategy
+from trader.protocols import HasReferences, HasState, HasTimeframes, HasWatchlist
 from trader.session.lanes import Lane, Priority, ThreadLane
 from trader.settings import BookSettings, PluginTable, Settings
 
@@ -214,7 +214,8 @@ def _account(settings: Settings, book: str, mine: BookSettings, account: Account
         )
     if account.currency != mine.portfolio.currency:
         raise SettingsError(
-            f"Book '{book}' counts in {mine.portfolio.currency}, the account {account.account_id} in {account.currency}.",
+            f"Book '{book}' counts in {mine.portfolio.currency},"
+            f" the account {account.account_id} in {account.currency}.",
             todo=f'Set portfolio.currency = "{account.currency}", or use another account.',
         )
     return account
@@ -231,10 +232,10 @@ def _pipeline(kit: Kit, book: str, settings: BookSettings, where: str) -> tuple[
     members = [kit.make("strategy", stage.name, book=book) for stage in pipeline]
     stages = []
     for written, made in zip(pipeline, members, strict=True):
-        strategy: Strategy = made.object
-        if not isinstance(strategy.lookback, int) or strategy.lookback < 1:
-            raise PluginError(f"Expected a lookback of 1 bar or more, was {strategy.lookback!r}.", where=made.label)
-        stages.append(Stage(written.name, strategy, written.drop_threshold, written.dropped))
+        lookback: object = made.object.lookback
+        if not isinstance(lookback, int) or lookback < 1:
+            raise PluginError(f"Expected a lookback of 1 bar or more, was {lookback!r}.", where=made.label)
+        stages.append(Stage(written.name, made.object, written.drop_threshold, written.dropped))
     return members, stages
 
 

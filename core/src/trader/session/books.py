@@ -27,6 +27,7 @@ class Book:
         self.parts, self.engine = parts, engine
         self.name = parts.name
         self._observers, self._alerts, self._log = observers, alerts, log.bind(book=parts.name)
+        self._told: set[str] = set()
         self._members = {made.instance: made for made in parts.members}
         self.cycles = self.orders = self.filled = self.refusals = self.fills = self.faults = 0
         self.fees = self.traded = ZERO
@@ -56,7 +57,8 @@ class Book:
         for client_id, refusal in report.refused:
             self.refusals += 1
             self.refused_by[refusal.rule] += 1
-            self._log.warning("gate_refused", order=client_id, rule=refusal.rule, reason=refusal.reason)
+            level = self._log.info if refusal.rule == "dry_run" else self._log.warning
+            level("gate_refused", client_id=client_id, rule=refusal.rule, reason=refusal.reason)
         return report
 
     def tell(self, report: Report) -> None:
@@ -116,7 +118,7 @@ class Book:
         for fault in decision.faults:
             self._tell_fault(fault, decision)
         for note in decision.notes:
-            self._log.warning("note", cycle=decision.cycle_id, text=note)
+            self._first_time(note)("note", cycle=decision.cycle_id, text=note)
             self._alerts.raise_(Severity.WARNING, "decision_note", f"Book '{self.name}': {note}")
         observers.notify("on_cycle", decision=decision)
 
@@ -126,8 +128,16 @@ class Book:
         when = f"in cycle {decision.at:%Y-%m-%d %H:%M}"
         call = CALLS.get(fault.method, f"{fault.method}()")
         text = describe_fault(made, call, fault.error, when) if made else f"{fault.instance}: {fault.error}"
-        self._log.error("plugin_fault", plugin=fault.instance, method=fault.method, outcome=fault.outcome, text=text)
+        level = self._first_time(f"{fault.instance} {fault.method} {fault.error!r}", error=True)
+        level("plugin_fault", plugin=fault.instance, method=fault.method, outcome=fault.outcome, text=text)
         self._alerts.raise_(Severity.ERROR, "plugin_fault", f"{text}\n  {fault.outcome.capitalize()}.")
+
+    def _first_time(self, what: str, *, error: bool = False) -> Any:
+        """The log method for it: loud once, then only in the file. A fault that comes every cycle fills no screen."""
+        if what in self._told:
+            return self._log.info
+        self._told.add(what)
+        return self._log.error if error else self._log.warning
 
     def summary(self) -> BookSummary:
         """The tally of this run and where the book stands."""

@@ -19,7 +19,7 @@ from trader.cycle.cycle import Desk, decide
 from trader.cycle.decision import Decision, Fault
 from trader.cycle.market import Market, instant, instant64
 from trader.cycle.planner import Stamp
-from trader.errors import Refused, Unreachable
+from trader.errors import ESCAPES, Refused, Unreachable
 from trader.model import (
     Account,
     Cancel,
@@ -232,7 +232,7 @@ class Engine:
         moves: list[Move] = []
         for approved, outcome in zip(decision.approved, outcomes, strict=True):
             client_id = approved.order.client_id
-            if isinstance(outcome, Refusal):
+            if type(outcome) is Refusal:
                 report.refused.append((client_id, outcome))
             moves += self.blotter.outcome(client_id, outcome or NO_ANSWER, at)
         if moves:
@@ -253,7 +253,7 @@ class Engine:
             if isinstance(events, Unavailable):
                 report.unreached.append(f"cash events: {events.reason}")
             else:
-                self._book(events, report, row)
+                self._book_events(events, report)
         for order in self.blotter.open():
             await self._look_up(order, report, at)
 
@@ -264,32 +264,33 @@ class Engine:
             return fills[count:]
         return fills
 
-    def _book(self, facts: Sequence[Fill | CashEvent], report: Report, row: int) -> None:
+    def _book(self, fills: Sequence[Fill], report: Report, row: int) -> None:
+        """What is new: ledger, orders, journal (one transaction), portfolio."""
         bookings: list[Booking] = []
         moves: list[Move] = []
-        for fact in facts:
-            if isinstance(fact, CashEvent):
-                booking = self.ledger.after_event(fact)
-                if booking is not None:
-                    bookings.append(booking)
-                    report.events.append(fact)
-                continue
-            order = self.blotter.by_key(fact.key)
-            client_id = order.request.client_id if order else None
-            booking = self.ledger.after_fill(fact, client_id, self.market.instruments[fact.symbol])
+        instruments, blotter, ledger = self.market.instruments, self.blotter, self.ledger
+        for fill in fills:
+            order = blotter.by_key(fill.key)
+            client_id = order.request.client_id if order is not None else None
+            booking = ledger.after_fill(fill, client_id, instruments[fill.symbol])
             if booking is None:
                 continue
             bookings.append(booking)
-            report.fills.append(fact)
+            report.fills.append(fill)
             if order is not None:
-                moves += self.blotter.fill(order, fact)
-        if not bookings:
-            return
-        if report.fills:
+                moves += blotter.fill(order, fill)
+        if bookings:
             self._note_newest(report.fills)
-        self.journal.booked(bookings, moves)
-        report.moves += moves
-        self.standing.booked(bookings, row)
+            self.journal.booked(bookings, moves)
+            report.moves += moves
+            self.standing.booked(bookings, row)
+
+    def _book_events(self, events: Sequence[CashEvent], report: Report) -> None:
+        """Money that moved without a trade."""
+        bookings = [booking for event in events if (booking := self.ledger.after_event(event)) is not None]
+        if bookings:
+            self.journal.booked(bookings, [])
+            report.events += [booking.fact for booking in bookings if isinstance(booking.fact, CashEvent)]
 
     def _note_newest(self, fills: Sequence[Fill]) -> None:
         newest = max(fill.time for fill in fills)
@@ -321,11 +322,11 @@ class Engine:
             return await self.lane.call(priority, question, *args)
         except TimeoutError:
             return Unavailable("timeout", "no answer in time")
-        except Exception as exc:  # noqa: BLE001 - a plugin's query that raises is a question that was not answered
+        except ESCAPES as exc:  # a plugin's query that raises is a question that was not answered
             return Unavailable("plugin", f"{type(exc).__name__}: {exc}")
 
     # ---- start -----------------------------------------------------------------------------------------------------
-    async def open_book(self, report: Report, at: datetime, row: int) -> None:
+    async def open_book(self, report: Report, at: datetime) -> None:
         """First start of a book: the account's cash becomes the opening transfer. Refused unless it is clean."""
         positions = await self._ask(Priority.QUERY, self.broker.positions)
         orders = await self._ask(Priority.QUERY, self.broker.orders)
@@ -348,7 +349,7 @@ class Engine:
             self.account.currency,
             at,
         )
-        self._book([opening], report, row)
+        self._book_events([opening], report)
 
     async def agree(self) -> None:
         """Warm start: positions and cash must be what the venue says. Refused with the difference otherwise."""

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from trader.alerts import Alerts
 from trader.clock import SystemClock
 from trader.cycle.market import instant
 from trader.env import World
-from trader.errors import Refused, SettingsError
+from trader.errors import Refused, SettingsError, StoreError
 from trader.model import Severity
 from trader.orders.gate import Gate
 from trader.orders.store_journal import StoreJournal
@@ -32,13 +33,12 @@ from trader.session.books import Book, members_of
 from trader.session.engine import Engine, Report
 from trader.session.summary import Summary
 from trader.settings import Settings, load
-from trader.store import commands
+from trader.store import DATABASE, commands
 from trader.store.database import Store, open_store
 from trader.store.reading import fingerprint
 from trader.store.runs import current_epoch, open_epoch, start_session, stop_session
 from trader.telemetry.logs import logger, set_up
 
-DATABASE = "trader.db"
 POLL_SECONDS = 0.5
 START_EVENTS = {"cold": "cold_start", "warm": "warm_start"}
 Progress = Callable[["Book", Report], None]
@@ -268,7 +268,7 @@ class Session:
             at = instant(panel.start[row]) if self.recorded else self.world.clock.now()
             report = Report()
             if engine.number == 0 and not engine.ledger.holdings and engine.ledger.cash == 0:
-                await engine.open_book(report, at, row)
+                await engine.open_book(report, at)
             else:
                 await engine.sync(report, row, at)
                 await engine.agree()
@@ -290,7 +290,9 @@ class Session:
             asyncio.run(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
-            self.shutdown(self._reason)
+            with suppress(StoreError):  # the first error is the one to tell: a full disk fails here too
+                self.shutdown(self._reason)
+            self._close()
             raise
         summary = self._summary(self.world.clock.monotonic() - began)
         self.shutdown(self._reason)

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from trader.clock import VirtualClock
 from trader.cycle.balancer import Balancer, Threshold
 from trader.cycle.coverage import Coverage
 from trader.cycle.cycle import Desk
@@ -38,7 +37,7 @@ from trader.session.assemble import references
 from trader.session.engine import Engine, Report
 from trader.session.lanes import InlineLane
 from trader.simulation import SimulatedVenue, Terms
-from trader.testing.fakes import START, market
+from trader.testing.fakes import market
 
 T = TypeVar("T")
 
@@ -160,7 +159,7 @@ def trade(
     journal = MemoryJournal(b"trade", keep=True)
     engine = Engine(
         "main", desk=desk, market=place, broker=venue, account=venue.account(), journal=journal,
-        gate=Gate(venue, now=VirtualClock(START).now), lane=InlineLane(), state=journal.load(), stateful=stateful,
+        gate=Gate(venue), lane=InlineLane(), state=journal.load(), stateful=stateful,
     )  # fmt: skip
     return _play(engine, money)
 
@@ -169,7 +168,7 @@ def _play(engine: Engine, cash: Decimal) -> Run:
     run, panel = Run(cash, cash=cash), engine.market.panel
     for row in range(panel.rows):
         if row == 0:
-            _now(engine.open_book(Report(), instant(panel.end[0]), 0))
+            _now(engine.open_book(Report(), instant(panel.end[0])))
         report = _now(engine.step(row))
         for fault in report.faults:
             fault.error.add_note(f"in {fault.method} in the cycle of {instant(panel.end[row]):%Y-%m-%d %H:%M}")

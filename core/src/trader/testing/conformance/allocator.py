@@ -7,6 +7,7 @@ import pytest
 
 from trader.cycle import allocation
 from trader.cycle.market import Market
+from trader.errors import BadAnswer
 from trader.model import Array, Signals
 from trader.testing.conformance.suite import Conformance, Made
 from trader.testing.fakes import market, random_walk
@@ -81,7 +82,9 @@ class AllocatorConformance(Conformance):
             try:
                 _ask(made, score, held, place=place)
             except ValueError as error:
-                assert "read-only" not in str(error), f"It writes into what it is given: {error}."
+                if "read-only" in str(error):
+                    pytest.fail(f"It writes into what it is given: {error}.")
+                pytest.skip("not asked: it raises ValueError, see AL-01")
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises
                 pytest.skip(f"not asked: it raises {type(error).__name__}, see AL-01")
             for before, after in zip(was, (score, held, place.panel.close), strict=True):
@@ -97,7 +100,9 @@ class AllocatorConformance(Conformance):
         row = place.panel.rows - 1
         made.moment("cycle")
         targets = allocation.allocate(self.found().name, made.object, score, place, row, held, 0.99)
-        assert targets.fault is None, f"On some of the symbols only: {targets.fault.error if targets.fault else ''}"
+        if targets.fault is not None and isinstance(targets.fault.error, BadAnswer):
+            pytest.skip(f"not asked: {targets.fault.error.what} See AL-01 to AL-03")
+        assert targets.fault is None, f"Shown some of the symbols only, it raised: {targets.fault}"
         assert np.isnan(targets.weight[np.isnan(score)]).all(), "A weight for a symbol without an opinion."
         assert (targets.weight[score == 0] == 0).all(), "A weight for a symbol that is to be flat."
 

@@ -65,7 +65,8 @@ class BrokerConformance(Conformance):
                 f"Conformance is for paper and demo accounts, this one is {answer.kind}."
             )
             assert answer.account_id and answer.currency, f"Expected an account id and a currency, was {answer!r}."
-            assert isinstance(answer.cash, Decimal) and isinstance(answer.equity, Decimal), "Money must be Decimal."
+            for amount in (answer.cash, answer.equity, answer.settled_cash):
+                assert type(amount) is Decimal, f"Expected money as Decimal, was {amount!r}."
             assert answer.time.tzinfo is not None, "Expected an aware time."
 
     def test_br_02_begins_clean(self) -> None:
@@ -166,9 +167,9 @@ class BrokerConformance(Conformance):
         fills = self._filled(broker)
         assert fills, "A market order in a symbol that trades was not filled."
         for fill in fills:
-            assert isinstance(fill, Fill) and fill.key == request.key, f"Expected fills of {request.key}, was {fill!r}."
+            assert fill.key == request.key, f"Expected fills of {request.key}, was {fill!r}."
             assert fill.time > request.decided_at, f"Filled at {fill.time}, decided at {request.decided_at}."
-            assert fill.quantity > 0 and fill.price > 0 and fill.fee == fill.fee, f"Expected amounts, was {fill!r}."
+            assert fill.quantity > 0 and fill.price > 0 and fill.fee.is_finite(), f"Expected amounts, was {fill!r}."
         assert len({fill.execution_id for fill in fills}) == len(fills), "Two fills with one execution id."
         assert [fill.time for fill in fills] == sorted(fill.time for fill in fills), "Expected the oldest first."
         total = sum(fill.quantity for fill in fills)

@@ -80,7 +80,8 @@ class ExecutionStyleConformance(Conformance):
         try:
             legs = list(made.object.legs(trades))
         except ValueError as error:
-            assert "read-only" not in str(error), f"It writes into the trades: {error}."
+            if "read-only" in str(error):
+                pytest.fail(f"It writes into the trades: {error}.")
             pytest.skip("not asked: it raises ValueError, see EX-01")
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises
             pytest.skip(f"not asked: it raises {type(error).__name__}, see EX-01")

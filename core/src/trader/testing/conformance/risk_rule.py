@@ -75,14 +75,18 @@ class RiskRuleConformance(Conformance):
         before = self._refused(made, *self.too_much())
         if not before:
             pytest.skip("not asked: it refuses nothing, see RR-02")
-        for what in (*((0, name) for name in COLUMNS), *((1, name) for name in NUMBERS)):
-            pair = self.too_much()
-            was = getattr(pair[what[0]], what[1])
-            setattr(pair[what[0]], what[1], np.full(was.shape, np.nan) if isinstance(was, np.ndarray) else np.nan)
-            let = before - self._refused(made, *pair)
-            assert not let, (
-                f"With {('plan', 'book')[what[0]]}.{what[1]} NaN it lets pass what it refused: orders {sorted(let)[:5]}."
-            )
+        for name in COLUMNS:
+            orders, here = self.too_much()
+            setattr(orders, name, np.full(len(orders), np.nan))
+            self._assert_refused(made, orders, here, before, f"plan.{name}")
+        for name in NUMBERS:
+            orders, here = self.too_much()
+            setattr(here, name, np.full(len(here.symbols), np.nan) if name in ("price", "exposure") else np.nan)
+            self._assert_refused(made, orders, here, before, f"book.{name}")
+
+    def _assert_refused(self, made: Made, orders: Orders, here: BookView, rows: set[int], what: str) -> None:
+        let = sorted(rows - self._refused(made, orders, here))
+        assert not let, f"With {what} NaN it lets pass what it refused: orders {let[:5]}."
 
     def test_rr_05_is_deterministic(self) -> None:
         """The same plan and book are refused alike: again, and by another instance."""
@@ -96,11 +100,10 @@ class RiskRuleConformance(Conformance):
         """Plan and book are the same afterwards."""
         made = self._rule()
         for orders, here in self._questions():
-            before = [
-                np.copy(getattr(of, name)) for of, names in ((orders, COLUMNS), (here, NUMBERS)) for name in names
-            ]
+            numbers = [*((orders, name) for name in COLUMNS), *((here, name) for name in NUMBERS)]
+            before = [np.copy(getattr(of, name)) for of, name in numbers]
             self._refused(made, orders, here)
-            after = [getattr(of, name) for of, names in ((orders, COLUMNS), (here, NUMBERS)) for name in names]
+            after = [getattr(of, name) for of, name in numbers]
             same = all(np.array_equal(was, now, equal_nan=True) for was, now in zip(before, after, strict=True))
             assert same, "It wrote into the plan or the book."
 
@@ -123,7 +126,7 @@ class RiskRuleConformance(Conformance):
                 assert fine.all(), f"Expected each of {target} unchanged or nearer to 0, was {after}."
 
     def test_rr_08_assesses_the_book(self) -> None:
-        """assess (HasAssess) answers with refusals of the whole book (order -1), and has nothing against an empty one."""
+        """assess (HasAssess) refuses the book as a whole (order -1), and has nothing against an empty one."""
         made = self.made()
         made.needs("HasAssess")
         for here in (self.book(held=(1e6, -1e6, 0, 0), equity=1e5), self.book(held=(1, 0, 0, 0))):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -33,7 +34,7 @@ _NUMBER = re.compile(r"test_([a-z]{2})_(\d{2})_")
 
 
 def number_of(name: str) -> str | None:
-    """ "test_st_03_is_deterministic" -> "ST-03"."""
+    """From "test_st_03_is_deterministic" to "ST-03"."""
     found = _NUMBER.match(name)
     return f"{found[1].upper()}-{found[2]}" if found else None
 
@@ -109,6 +110,7 @@ class Conformance:
         return isinstance(cls.plugin, str)
 
     @classmethod
+    @cache
     def found(cls) -> Plugin:
         """The plugin as the catalogue knows it, or as it would if the module were installed."""
         if isinstance(cls.plugin, str):
