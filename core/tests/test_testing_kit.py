@@ -4,14 +4,18 @@ import itertools
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from msgspec import structs
 from pydantic import BaseModel
+from trader.cycle.balancer import OnSignal
 from trader.errors import DataError, SettingsError, UsageError
 from trader.hookspecs import hookimpl
 from trader.model import (
@@ -20,8 +24,10 @@ from trader.model import (
     Delivered,
     ExitIntent,
     Failed,
+    Instrument,
     NotFound,
     OrderType,
+    Position,
     Refusal,
     Severity,
     Side,
@@ -66,6 +72,7 @@ SUITES = {
     )
 }
 NOWHERE = itertools.count()
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def module_of(kind, make, extra="forbid"):
@@ -95,7 +102,7 @@ def failed(kind, make, tmp_path, monkeypatch, **attributes):
             getattr(case, name)()
         except pytest.skip.Exception:
             continue
-        except (Exception, pytest.fail.Exception):
+        except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever a case ends with
             found.add(number_of(name))
     return found
 
@@ -133,10 +140,8 @@ def test_options_that_the_plugin_refuses_are_found(fails):
 
 def test_network_while_it_is_made_is_found_even_if_the_error_is_swallowed(fails):
     def make(env):
-        try:
-            socket.create_connection(("203.0.113.1", 9), timeout=0.01)
-        except OSError:
-            pass
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", 9), timeout=0.01).close()
         return Rising(env)
 
     assert fails("strategy", make) == {"PL-05"}
@@ -315,9 +320,9 @@ class Draws(Rising):
 
 
 class ReadsMore(Rising):
-    """Another time frame, a reference, exits and a panel, all in order."""
+    """Other time frames, a reference, exits and a panel, all in order."""
 
-    timeframes = {"1h": 30, "1w": 4}  # noqa: RUF012 - the protocol's attribute
+    timeframes: ClassVar = {"1h": 30, "1w": 4}
     references = ("SPY",)
 
     def score(self, history):
@@ -678,52 +683,57 @@ def test_a_data_source_with_a_fault_fails_the_case_about_it(source, cases, fails
 class Shop:
     """The simulated venue as a broker; its book outlives the instance, by folder. Nothing is wrong with it."""
 
-    books: dict = {}  # noqa: RUF012 - stands for what a venue keeps
+    books: ClassVar = {}
 
     def __init__(self, env):
-        self.env = env
-        self.venue = self.books.setdefault(env.folder, Venue(Decimal(10_000), instruments=(), template=RULES))
+        self.venue = self.books.setdefault(env.folder, Venue(Decimal(10_000), template=Instrument("")))
         self.closed = 0
 
-    def __getattr__(self, name):
-        return getattr(self.venue, name)
+    def open(self):
+        return self.account()
 
     def close(self):
         self.closed += 1
 
+    def key(self, client_id):
+        return client_id
 
-RULES = next(iter(history(close={"AAPL": [1.0]}).instrument(symbol) for symbol in ("AAPL",)))
+    def account(self):
+        return self.venue.account()
 
+    def instruments(self, symbols):
+        return self.venue.instruments(symbols)
 
-def _delegate(name):
-    def method(self, *args):
-        return getattr(self.venue, name)(*args)
+    def positions(self):
+        return self.venue.positions()
 
-    return method
+    def orders(self):
+        return self.venue.orders()
 
+    def order(self, ref):
+        return self.venue.order(ref)
 
-for _name in ("open", "key", "account", "instruments", "positions", "orders", "order", "fills", "submit", "cancel"):
-    setattr(Shop, _name, _delegate(_name))
-Shop.on_bars = lambda self, bars: self.venue.on_bars(bars)
+    def fills(self, since):
+        return self.venue.fills(since)
+
+    def submit(self, order):
+        return self.venue.submit(order)
+
+    def cancel(self, ref):
+        return self.venue.cancel(ref)
+
+    def on_bars(self, bars):
+        return self.venue.on_bars(bars)
 
 
 class Live(Shop):
     def account(self):
-        old = self.venue.account()
-        return type(old)(**{name: getattr(old, name) for name in old.__struct_fields__} | {"kind": "live"})
+        return structs.replace(self.venue.account(), kind="live")
 
 
 class HasAPast(Shop):
     def positions(self):
-        from trader.model import Position
-
-        return (
-            *self.venue.positions(),
-            *(() if self.venue.fills(EPOCH) else (Position("OLD", Decimal(1), Decimal(1)),)),
-        )
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+        return self.venue.positions() or (Position("OLD", Decimal(1), Decimal(1)),)
 
 
 class NoRules(Shop):
@@ -734,9 +744,7 @@ class NoRules(Shop):
 class ForgetsTheSide(Shop):
     def order(self, ref):
         found = self.venue.order(ref)
-        if isinstance(found, NotFound) or found.state != "working":
-            return found
-        return type(found)(**{name: getattr(found, name) for name in found.__struct_fields__} | {"side": Side.SELL})
+        return structs.replace(found, side=Side.SELL) if getattr(found, "state", "") == "working" else found
 
 
 class SaysAcceptedAgain(Shop):
@@ -789,7 +797,7 @@ class PaysAgain(Shop):
 class LivesInMemory(Shop):
     def __init__(self, env):
         super().__init__(env)
-        self.venue = Venue(Decimal(10_000), template=RULES)
+        self.venue = Venue(Decimal(10_000), template=Instrument(""))
 
 
 class ClosesOnceOnly(Shop):
@@ -848,8 +856,8 @@ def test_bars_fill_in_what_is_not_given_and_refuse_what_does_not_fit():
         [10, 12],
         [10, 10],
     )
-    with pytest.raises(UsageError, match=r"of B of shape \(2,\)"):
-        bars({"A": [10.0, 12.0]}, volume={"B": [1]})
+    with pytest.raises(UsageError, match=r"of A of shape \(2,\)"):
+        bars({"A": [10.0, 12.0]}, volume={"A": [1]})
     with pytest.raises(UsageError, match="close of B"):
         bars({"A": [10.0, 12.0], "B": [1.0]})
     with pytest.raises(DataError, match="above 0"):
@@ -901,11 +909,8 @@ def test_book_and_plan_are_what_a_rule_sees():
 
 def test_no_network_names_what_was_tried_and_lets_go_again():
     real = socket.getaddrinfo
-    with pytest.raises(NetworkUsed, match=r"example\.org"), no_network():
-        try:
-            socket.getaddrinfo("example.org", 443)
-        except OSError:
-            pass
+    with pytest.raises(NetworkUsed, match=r"example\.invalid"), no_network(), suppress(OSError):
+        socket.getaddrinfo("example.invalid", 443)
     assert socket.getaddrinfo is real
 
 
@@ -919,7 +924,8 @@ def test_a_run_by_hand_is_exact():
         def score(self, history):
             return Signals([1.0 if history.close[-1, 0] > history.close[0, 0] else 0.0])
 
-    run = trade(Once(), bars({"A": [10, 11, 12, 12, 12]}), cash=1_000, terms=Terms(fee=PerOrder(Decimal(1))))
+    rising = bars({"A": [10, 11, 12, 12, 12]})
+    run = trade(Once(), rising, cash=1_000, balancer=OnSignal(), terms=Terms(fee=PerOrder(Decimal(1))))
     assert [(f.side, f.quantity, f.price) for f in run.fills] == [
         (Side.BUY, Decimal(90), Decimal(11)),
         (Side.SELL, Decimal(90), Decimal(12)),
@@ -958,6 +964,14 @@ def test_a_run_works_inside_a_running_event_loop():
         return trade(Rising(), random_walk(rows=20))
 
     assert len(asyncio.run(notebook()).curve) == 20
+
+
+def test_every_exported_name_is_there():
+    import trader.testing as kit
+
+    assert all(getattr(kit, name).__doc__ for name in kit.__all__)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        kit.no_such_thing  # noqa: B018 - asking is the test
 
 
 # ---- pytest --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -89,9 +89,3 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         answer: T = done.value
         return answer
     raise AssertionError("an inline lane does not wait")
-
-
-def same(left: Sequence[object], what: str) -> None:
-    """All equal, or the figures would be of a run whose books do not close."""
-    if any(each != left[0] for each in left):
-        raise AssertionError(f"{what}: {', '.join(map(str, left))}")

@@ -20,11 +20,10 @@ LIMITS = {"plugins list": {"llm plugins": 0.35, "datasette plugins": 0.45}, "--h
 
 def measure(conditions: Conditions) -> Iterator[Result]:
     """Time and peak memory as ratios, then the first decision."""
-    settings = ["--settings", ROOT / "settings.toml"]
     commands: dict[str, list[Path | str]] = {
         BASE: [sys.executable, "-c", "import click"],
         "--help": [trader(), "--help"],
-        "plugins list": [trader(), "plugins", "list", *settings],
+        "plugins list": [trader(), "plugins", "list", "--settings", ROOT / "settings.toml"],
     }
     for program in ("llm", "datasette"):
         if (path := conditions.peer("plugins", program)) is not None:
@@ -36,7 +35,7 @@ def measure(conditions: Conditions) -> Iterator[Result]:
             limit = limits.get(other)
             target = None if limit is None else Target(limit, "ratio")
             mine, theirs = took[ours], took.get(other)
-            reference = theirs and theirs.seconds * 1000
+            reference = theirs.seconds * 1000 if theirs else None
             against = other if theirs else f"{other} (not installed)"
             yield Result(NAME, f"trader {ours}", mine.seconds * 1000, "ms", against, reference, target, judged)
             if mine.peak is not None and theirs is not None:

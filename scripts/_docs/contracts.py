@@ -26,9 +26,9 @@ def hooks() -> str:
         " function your module needs, and what its object may watch.",
         prose(hookspecs.__doc__),
         "## What a plugin is",
-        "One of these, marked with `@hookimpl`, in the module that the entry point names. Called once for each instance,"
-        " at start, before anything is opened; it does no network. Raising stops the start with a message that says who"
-        " and where.",
+        "One of these, marked with `@hookimpl`, in the module that the entry point names. Called once for each"
+        " instance, at start, before anything is opened; it does no network. Raising stops the start with a message"
+        " that says who and where.",
         *(_hook(name, value) for name, value in provide.items()),
         "## What it may watch",
         "Methods of the object that `provide_...` returned. Each is optional. One that raises is logged as"
@@ -88,9 +88,12 @@ def manifest() -> str:
     ]
     about = {member.name: member for each in sources.classes(sources.CORE / "plugins" / "manifest.py")
              for member in each.members if each.name in ("Entry", "Permissions")}  # fmt: skip
-    assert {*source.TABLE_KEYS, *source.PERMISSION_KEYS} == set(about), "a key of the manifest is not described"
+    _same({*source.TABLE_KEYS, *source.PERMISSION_KEYS}, set(WORDS), "WORDS")
     keys = [(code(name), code(about[name].signature.partition(": ")[2]), WORDS[name]) for name in source.TABLE_KEYS]
-    asked = [(code(name), code(about[name].signature.partition(": ")[2]), WORDS[name]) for name in source.PERMISSION_KEYS]
+    asked = [
+        (code(name), code(about[name].signature.partition(": ")[2]), WORDS[name]) for name in source.PERMISSION_KEYS
+    ]
+    _same(set(sources.capabilities()), set(CAPABILITIES), "CAPABILITIES")
     read = [(code(name), code(default), CAPABILITIES[name]) for name, default in sources.capabilities().items()]
     return page(
         "plugin.toml, the manifest",
@@ -98,8 +101,8 @@ def manifest() -> str:
         "For plugin authors: what a plugin says about itself, read without importing it. After it you can write the"
         " manifest of a plugin and know where it must lie.",
         prose(source.__doc__),
-        "A module of one file has no folder to keep a manifest in. It then has the summary of its distribution, asks for"
-        " no permissions, and `trader plugins list` shows it all the same.",
+        "A module of one file has no folder to keep a manifest in. It then has the summary of its distribution, asks"
+        " for no permissions, and `trader plugins list` shows it all the same.",
         "## Kinds",
         table(("kind", "in the manifest", "entry points", "settings", "hook"), kinds),
         "A service can be installed and listed; nothing can load one yet"
@@ -112,6 +115,13 @@ def manifest() -> str:
         table(("capability", "without it", "what it says"), read),
         "Other capabilities (order types, id policy, time frames) are shown by `trader plugins show NAME`.",
     )
+
+
+def _same(there: set[str], described: set[str], where: str) -> None:
+    if there != described:
+        raise LookupError(
+            f"{where} in scripts/_docs/contracts.py must describe {sorted(there ^ described)}, or no more"
+        )
 
 
 WORDS = {
@@ -127,7 +137,9 @@ WORDS = {
 CAPABILITIES = {
     "concurrency": "How many calls at once its connection stands.",
     "delay_seconds": "How long after a bar's end a live source has it.",
-    "needs_bars": "A broker that trades on the session's bars, such as paper. Only such a broker can play recorded data.",
+    "horizon_seconds": "How late an order may still turn up at the broker. 0: what it does not show at a start was"
+    " never there. Without it nobody knows, and an unresolved order stays open.",
+    "needs_bars": "A broker that trades on the session's bars, such as paper. Only such a broker plays recorded data.",
     "recorded": "A data source whose bars all lie in the past: its clock drives market time.",
     "sells_fund_buys": "Whether what a sale brings pays for a buy of the same plan.",
 }

@@ -36,8 +36,8 @@ def settings() -> str:
     return page(
         "Settings",
         "core/src/trader/settings/schema.py, document.py and the Settings of the plugins",
-        "For operators: every key that may stand in `settings.toml`, its type, its default and what it does. After it you"
-        " can change what trader does without reading code.",
+        "For operators: every key that may stand in `settings.toml`, its type, its default and what it does. After it"
+        " you can change what trader does without reading code.",
         "Layers, the later ones win: `settings.toml`, `settings.local.toml` beside it, `.env`, the environment"
         " (`TRADER_TRADING__DRY_RUN=true` is `trading.dry_run`), `--set KEY=VALUE`. Tables fold key by key; values and"
         " lists replace. `trader config show` says where each key was set. A key that is not listed here is an error.",
@@ -60,13 +60,19 @@ def members_plugins() -> Iterator[list[str]]:
     from trader.plugins import KINDS, catalogue
     from trader.plugins.loading import load
 
-    paths = [path for kind in ("brokers", "strategies", "plugins") for path in sources.ROOT.glob(f"{kind}/*/pyproject.toml")]
+    paths = [
+        path for kind in ("brokers", "strategies", "plugins") for path in sources.ROOT.glob(f"{kind}/*/pyproject.toml")
+    ]
     ours = {tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"] for path in paths}
     for plugin in sorted(catalogue(), key=lambda one: (list(KINDS).index(one.kind), one.name)):
         if plugin.distribution in ours:
             model = load(plugin).settings
             listed = table(HEADS, rows(model, "")) or "It has no keys of its own."
-            yield [f"### `[{KINDS[plugin.kind].plural}.{plugin.name}]`", f"{plugin.summary}. From `{plugin.distribution}`.", listed]
+            yield [
+                f"### `[{KINDS[plugin.kind].plural}.{plugin.name}]`",
+                f"{plugin.summary}. From `{plugin.distribution}`.",
+                listed,
+            ]
 
 
 def rows(model: type[BaseModel], above: str, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -144,4 +150,11 @@ def _flat(part: Any) -> list[Any]:
     return part.metadata if isinstance(part, FieldInfo) else [part]
 
 
-WORDS = {"str": "text", "int": "whole number", "float": "number", "Decimal": "number", "bool": "true or false", "Any": "any"}
+WORDS = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "Decimal": "number",
+    "bool": "true or false",
+    "Any": "any",
+}

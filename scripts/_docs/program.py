@@ -24,10 +24,10 @@ def commands() -> str:
     return page(
         "Commands",
         "the command line's --help and core/src/trader/errors.py",
-        "For operators and for scripts: every command with its options, and what an exit code means. After it you can call"
-        " trader from a shell or another program and know what its answer means.",
-        "`--settings`, `--set` and `--json` may stand before and after the command's name. With `--json` the answer goes"
-        " to stdout and nothing else does; faults go to stderr.",
+        "For operators and for scripts: every command with its options, and what an exit code means. After it you can"
+        " call trader from a shell or another program and know what its answer means.",
+        "`--settings`, `--set` and `--json` may stand before and after the command's name. With `--json` the answer"
+        " goes to stdout and nothing else does; faults go to stderr.",
         *parts,
         "## Exit codes",
         "A fault is one paragraph on stderr: where, what was expected and what it was, what to do.",
@@ -39,7 +39,6 @@ def commands() -> str:
 def helps() -> Iterator[tuple[str, str]]:
     """(name, help) of every command, outer ones first, 100 columns wide."""
     import click
-
     from trader.cli import trader
 
     def walk(command: Any, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
@@ -62,8 +61,8 @@ def events() -> str:
         "the calls of the loggers in the sources",
         "For operators and for whoever reads the log with a program: every event name and its fields. After it you can"
         " filter the log and alert on it.",
-        "The log is JSON lines in `logs/trader.jsonl` in the state folder. Every line has `event`, `level` and `timestamp`"
-        " (UTC), most have `session` and `book`. One event name is one fact.",
+        "The log is JSON lines in `logs/trader.jsonl` in the state folder. Every line has `event`, `level` and"
+        " `timestamp` (UTC), most have `session` and `book`. One event name is one fact.",
         table(("event", "level", "its own fields"), rows),
     )
 
@@ -85,9 +84,10 @@ def states() -> str:
         "For operators and broker authors: where an order can be in its life, and what moves it. After it you can read"
         " the STATE column of `trader orders`.",
         cell(lifecycle.__doc__ or ""),
-        "`denied` was refused by a risk rule, `not_sent` was stopped by the gate, `unknown` may or may not have arrived at"
-        " the venue. `absent` was proven not to be there.",
+        "`denied` was refused by a risk rule, `not_sent` was stopped by the gate, `unknown` may or may not have arrived"
+        " at the venue. `absent` was proven not to be there.",
         f"The ends: {ends}. Everything else counts in every limit, at its worst case.",
         table(("from", "to", "moved by"), rows),
-        "This version has no reconciliation yet: nothing moves an order by `horizon`, and nothing replaces one.",
+        "`horizon` moves an order at a start only, at a broker that says `horizon_seconds = 0`"
+        " ([manifest](manifest.md#capabilities-that-the-core-reads)). Nothing in this version replaces an order.",
     )

@@ -140,11 +140,11 @@ def _is_event(call: ast.Call) -> bool:
 
 def _levels(value: ast.expr) -> str:
     levels = {_of_log(node) for node in ast.walk(value) if isinstance(node, ast.expr)} - {""}
-    return " or ".join(sorted(levels)) or "by circumstances"
+    return " or ".join(sorted(levels)) or "varies"
 
 
 def _of_log(function: ast.expr) -> str:
-    """ "info" of `self._log.info`; "" of anything else."""
+    """The word info of `self._log.info`; nothing of what is no method of a log."""
     if not isinstance(function, ast.Attribute) or function.attr not in LEVELS:
         return ""
     return function.attr if re.search(r"\b_?log(ger)?$", ast.unparse(function.value)) else ""

@@ -20,7 +20,8 @@ ROOM = 1_000
 
 
 class Alerts:
-    """Takes alerts from anywhere, hands them to every transport. `fault(transport, reason)` hears of failures."""
+    """Takes alerts from anywhere, hands them to every transport. `fault(transport, reason)` hears of failures,
+    `raised(alert)` of each alert before any transport has it."""
 
     def __init__(
         self,
@@ -28,8 +29,9 @@ class Alerts:
         *,
         now: Callable[[], datetime],
         fault: Callable[[str, str], None],
+        raised: Callable[[Alert], None] | None = None,
     ) -> None:
-        self._transports, self._now, self._fault = tuple(transports), now, fault
+        self._transports, self._now, self._fault, self._raised = tuple(transports), now, fault, raised
         self._queue: queue.Queue[Alert | None] = queue.Queue()
         self._receipts: dict[tuple[str, str], Delivered] = {}
         self._last: dict[str, datetime] = {}
@@ -50,6 +52,8 @@ class Alerts:
         self._last[fingerprint] = now
         self._count += 1
         alert = Alert(f"{fingerprint}-{self._count}", severity, event, text, now, fingerprint, dict(facts or {}))
+        if self._raised is not None:
+            self._raised(alert)
         if severity is not Severity.CRITICAL and self._queue.qsize() >= ROOM:
             self.dropped += 1
             return None

@@ -159,6 +159,18 @@ def test_a_rule_that_guards_what_increases_has_no_say_on_exits(cycle):
     assert cycle.orders(ruled(cycle, refuses_all)) == [("A", "sell", 100)]
 
 
+def test_where_closing_is_refused_the_other_side_is_not_opened(cycle):
+    locked = cycle.Rule(lambda plan, book: [cycle.Refusal(0, "locked", 0.0, 0.0)], guards="all")
+    decision = cycle.decide(
+        {"A": [10.0]}, cycle.Says(cycle.Weights([-0.5])), held={"A": 100}, rules=[locked], allow_short=True
+    )
+    assert decision.approved == []
+    assert [refusal.reason for _, refusal in decision.denied] == [
+        "locked",
+        "the order that closes the other side was refused",
+    ]
+
+
 def test_rules_see_the_plan_as_a_batch_in_sending_order(cycle):
     seen = {}
 

@@ -189,3 +189,51 @@ def test_a_venue_restored_after_every_call_has_the_same_future(story, fee, short
     through, _ = play(fresh(fee, shorting=shorting), story)
     reopened, _ = play(fresh(fee, shorting=shorting, recorded=True), story, restored)
     assert picture(through) == picture(reopened)
+
+
+@st.composite
+def market_orders(draw):
+    """Mostly what the short way of the matcher takes; quantities that at times are more than cash or volume carry."""
+    symbol, side = draw(st.sampled_from(("A", "B"))), draw(st.sampled_from([Side.BUY, Side.BUY, Side.SELL]))
+    quantity = draw(st.integers(1, 60)) * (RULES[symbol].lot if draw(st.booleans()) else D(1))
+    return symbol, side, quantity, OrderType.MARKET, draw(st.sampled_from(list(TimeInForce))), None, None, False
+
+
+PLAIN = st.lists(
+    st.tuples(st.lists(market_orders() | requests(("A", "B")), max_size=8), rows(), st.integers(0, 9)), max_size=8
+)
+
+
+def general(venue):
+    """The same venue, each order met by the general rules."""
+
+    def open_plain(orders, row, time):
+        for order in orders:
+            venue._matcher._meet_open(order, row, time)
+
+    venue._matcher._open_plain = open_plain
+    return venue
+
+
+class Same:
+    """A fee that the venue does not know: asked in Decimal each time."""
+
+    def __init__(self, fee):
+        self.due = fee.due
+
+
+@settings(max_examples=60, deadline=None)
+@given(PLAIN, st.sampled_from(FEES), st.sampled_from([0.2, 1.0]))
+def test_the_short_way_of_plain_market_orders_gives_what_the_general_rules_give(story, fee, participation):
+    def venue(fee):
+        terms = Terms(fee=fee, participation=participation)
+        return SimulatedVenue(D(20_000), terms=terms, instruments=RULES.values(), recorded=True)
+
+    seen = []
+    for start in (venue(fee), general(venue(fee)), general(venue(Same(fee)))):
+        steps = []
+        _, sent = play(start, story, lambda v, steps=steps: steps.append((v.changes(), picture(v))) or v)
+        reports = [start.order(OrderRef("", key, request.symbol)) for key, request in sent.items()]
+        seen.append((steps, reports, start._tickets.sells, list(start._tickets.working)))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][2] == sum(report.side is Side.SELL for report in start.orders())

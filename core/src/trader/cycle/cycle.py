@@ -192,7 +192,9 @@ def _without_orders(
         orders = at_work.get(one.column, [])
         if not orders:
             ready.append(one)
-        elif one.stop is None or not any(stop is not None and _stands(stop, one, portfolio, grid) for _, stop, _ in orders):
+        elif one.stop is None or not any(
+            stop is not None and _stands(stop, one, portfolio, grid) for _, stop, _ in orders
+        ):
             known = {ref.client_id for ref in decision.cancels}
             decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
     return ready
@@ -200,7 +202,8 @@ def _without_orders(
 
 def _stands(stop: float, one: exits.Exit, portfolio: Portfolio, grid: Grid) -> bool:
     """Whether a standing stop has the level that this exit would be given."""
-    level = planner.stop_ticks(one.stop or 0.0, portfolio.lots[one.column], grid.tick[one.column])
+    here = slice(one.column, one.column + 1)
+    (level,) = planner.stop_ticks(np.array([one.stop or 0.0]), portfolio.lots[here], grid.tick[here])
     return bool(abs(stop / grid.tick[one.column] - level) < 0.5)
 
 

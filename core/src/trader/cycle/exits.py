@@ -16,6 +16,9 @@ from trader.errors import ESCAPES, BadAnswer
 from trader.model import Array, ExitIntent
 from trader.protocols import HasExits
 
+NEAR = 1e-9
+"""90 / 100 - 1 is a loss of 10 %, though not quite in binary."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExitRules:
@@ -77,8 +80,8 @@ def ask(
 def _by_rules(rules: ExitRules, columns: NDArray[np.intp], held: Held) -> list[Exit]:
     found = []
     for reason, left in (
-        ("stop", held.gain <= -rules.stop if rules.stop is not None else None),
-        ("target", held.gain >= rules.target if rules.target is not None else None),
+        ("stop", held.gain <= -rules.stop + NEAR if rules.stop is not None else None),
+        ("target", held.gain >= rules.target - NEAR if rules.target is not None else None),
         ("age", held.bars >= rules.max_age if rules.max_age is not None else None),
     ):
         if left is not None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from trader.cycle.decision import Fault, Verdict
 from trader.cycle.exits import Exit
@@ -201,6 +201,8 @@ def plan(
         small = (part != 0) & (np.abs(part) * worth < grid.min_notional[columns])
         verdict[columns[small]] = Verdict.BELOW_NOTIONAL
         part[small] = 0
+        if part is reduce:
+            opening[small] = 0  # the other side is opened only behind what closes this one
     first, sells, buys = np.flatnonzero(reduce), np.flatnonzero(opening < 0), np.flatnonzero(opening > 0)
     order = np.concatenate([first, sells, buys])
     lots = np.concatenate([reduce[first], opening[sells], opening[buys]])
@@ -327,10 +329,10 @@ def _check_legs(legs: Sequence[Leg], count: int) -> None:
                 raise BadAnswer(f"Expected finite limit prices above 0 of shape ({count},).")
 
 
-def stop_ticks(stop: ArrayLike, held: ArrayLike, tick: ArrayLike) -> Ints:
+def stop_ticks(stop: Array, held: Ints, tick: Array) -> Ints:
     """A protective stop in ticks: a long's (`held` > 0) rounds up, a short's down: out earlier, not later."""
-    ticks = np.asarray(stop, np.float64) / tick
-    level: Ints = np.where(np.asarray(held) > 0, np.ceil(ticks - 1e-9), np.floor(ticks + 1e-9)).astype(np.int64)
+    ticks = stop / tick
+    level: Ints = np.where(held > 0, np.ceil(ticks - 1e-9), np.floor(ticks + 1e-9)).astype(np.int64)
     return level
 
 

@@ -47,7 +47,17 @@ def judge(plan: Orders, rules: Sequence[tuple[str, RiskRule]], book: BookView) -
             if guarded[refusal.order]:
                 passed[refusal.order] = False
                 refusals.setdefault(refusal.order, refusal)
+    _keep_flips_whole(plan, passed, refusals)
     return Judgement(passed, refusals, faults)
+
+
+def _keep_flips_whole(plan: Orders, passed: NDArray[np.bool_], refusals: dict[int, Refusal]) -> None:
+    """Where the closing half of a flip is refused, so is the half that would open the other side."""
+    for row in np.flatnonzero(~passed & ~plan.increases).tolist():
+        for other in np.flatnonzero(passed & plan.increases & (plan.column == plan.column[row])).tolist():
+            passed[other] = False
+            reason = "the order that closes the other side was refused"
+            refusals[other] = Refusal(other, reason, 0.0, 0.0, refusals[row].rule)
 
 
 def _checked(refusal: Refusal, rule: str, count: int) -> Refusal:

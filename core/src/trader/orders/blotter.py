@@ -100,13 +100,23 @@ class Blotter:
         """A booked fill: implies that the order works there; the last one closes it."""
         order.filled += fill.quantity
         if order.filled >= order.request.quantity:
-            order.state = step(step(order.state, CLOSING, FILL), FILLED, FILL)
+            closing = order.state if order.state is CLOSING else step(order.state, CLOSING, FILL)
+            order.state = step(closing, FILLED, FILL)
             client_id = order.request.client_id
             del self._open[client_id], self._keys[order.request.key]
             return [Move(client_id, FILLED, FILL, fill.time, "", order.venue_id, order.filled)]
         if order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
         return [Move(order.request.client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]
+
+    def absent(self, order: LiveOrder, at: datetime) -> list[Move]:
+        """The venue does not show it, and everything that could still arrive there has arrived: it never will be."""
+        moves = []
+        if order.state is SUBMITTING:
+            moves.append(self._move(order, S.UNKNOWN, Cause.SILENCE, at, "sent, or not: the program ended meanwhile"))
+        if order.state is S.UNKNOWN:
+            moves.append(self._move(order, S.ABSENT, Cause.HORIZON, at, "the venue does not show it"))
+        return moves
 
     def report(self, report: OrderReport, at: datetime) -> list[Move]:
         """What a query showed. An end is believed only when every fill of it is booked."""

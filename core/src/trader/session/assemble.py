@@ -138,8 +138,9 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
     return answer
 
 
-def assemble(kit: Kit, name: str) -> Assembled:
-    """One book: every plugin made, data and broker open, bars loaded, the account checked."""
+def assemble(kit: Kit, name: str, held: Sequence[str] = ()) -> Assembled:
+    """One book: every plugin made, data and broker open, bars loaded, the account checked. `held`: symbols that the
+    book holds already; they get bars even if nothing covers them any more."""
     settings = kit.settings.book(name)
     tree, where = kit.settings.raw.tree, kit.settings.path.name
     feed = _feed(kit, select(tree, "data_source", kit.catalogue, book=name, where=where))
@@ -156,7 +157,7 @@ def assemble(kit: Kit, name: str) -> Assembled:
     members += [allocator, style, *rules]
     traded = _covered(settings, feed, lane, broker, name)
     lookback = max([stage.strategy.lookback for stage in stages] + [allocator.object.lookback, 1])
-    panel = _panel(feed, traded, references(stages), settings.coverage.timeframe, lookback, kit.world, name)
+    panel = _panel(feed, traded, [*held, *references(stages)], settings.coverage.timeframe, lookback, kit.world, name)
     market = Market(panel, _instruments(panel.symbols, lane, broker), _frames(feed, stages, panel, kit.world))
     grid = Grid(panel.symbols, market.instruments)
     length = bar_length(settings.coverage.timeframe).total_seconds()

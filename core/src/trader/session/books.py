@@ -12,6 +12,7 @@ from trader.alerts import Alerts
 from trader.cycle.decision import Decision, Fault
 from trader.model import ZERO, OrderState, Severity
 from trader.orders.journal import Move
+from trader.orders.lifecycle import TERMINAL
 from trader.plugins import Observers, Provided, describe_fault
 from trader.session.assemble import Assembled
 from trader.session.engine import Engine, Report
@@ -28,6 +29,7 @@ class Book:
         self.name = parts.name
         self._observers, self._alerts, self._log = observers, alerts, log.bind(book=parts.name)
         self._told: set[str] = set()
+        self._requests = {order.request.client_id: order.request for order in engine.blotter.open()}
         self._members = {made.instance: made for made in parts.members}
         self.cycles = self.orders = self.filled = self.refusals = self.fills = self.faults = 0
         self.fees = self.traded = ZERO
@@ -46,7 +48,9 @@ class Book:
     async def step(self, row: int) -> Report:
         """Play one row, count and tell."""
         report = await self.engine.step(row)
-        self.tell(report)
+        self._tell_facts(report)
+        for move in report.moves[: report.moves_before]:
+            self._tell_move(move)
         decision = report.decision
         if decision is not None:
             self.cycles += 1
@@ -54,15 +58,25 @@ class Book:
             if self.start_equity is None:
                 self.start_equity = self.engine.standing.equity
             self._tell_decision(decision)
+        for move in report.moves[report.moves_before :]:
+            self._tell_move(move)
+        requests = {one.order.client_id: one.order for one in decision.approved} if decision is not None else {}
         for client_id, refusal in report.refused:
             self.refusals += 1
             self.refused_by[refusal.rule] += 1
             level = self._log.info if refusal.rule == "dry_run" else self._log.warning
             level("gate_refused", client_id=client_id, rule=refusal.rule, reason=refusal.reason)
+            self._observers().notify("on_refusal", order=requests[client_id], refusal=refusal)
         return report
 
     def tell(self, report: Report) -> None:
-        """Facts of a step, or of a sync at start, to observers, log and counters."""
+        """What a sync without a decision found."""
+        self._tell_facts(report)
+        for move in report.moves:
+            self._tell_move(move)
+
+    def _tell_facts(self, report: Report) -> None:
+        """Fills, positions, money, troubles: to observers, log and counters."""
         observers = self._observers()
         for fill in report.fills:
             self.fills += 1
@@ -78,8 +92,9 @@ class Book:
                 observers.notify("on_position", position=self.engine.position(symbol))
         for event in report.events:
             self._log.info("cash_event", kind=event.kind, amount=event.amount, event_id=event.event_id, at=event.time)
-        for move in report.moves:
-            self._tell_move(move)
+        if report.heartbeat is not None:
+            self._log.info("heartbeat", account=report.heartbeat.account_id, equity=report.heartbeat.equity)
+            observers.notify("on_heartbeat", at=report.heartbeat.time, account=report.heartbeat)
         for trouble in report.unreached:
             self._log.warning("broker_unavailable", what=trouble)
             self._alerts.raise_(Severity.WARNING, "broker_unavailable", f"Book '{self.name}': {trouble}")
@@ -89,6 +104,11 @@ class Book:
             self.filled += 1
         level = self._log.warning if move.state in (OrderState.UNKNOWN, OrderState.REJECTED) else self._log.info
         level("order", client_id=move.client_id, state=move.state, cause=move.cause, reason=move.reason, at=move.at)
+        request = self._requests.get(move.client_id)
+        if request is not None:
+            self._observers().notify("on_order", order=request, state=move.state, reason=move.reason)
+            if move.state in TERMINAL:
+                del self._requests[move.client_id]
         if move.state is OrderState.UNKNOWN:
             text = f"Order {move.client_id} of book '{self.name}' may or may not have arrived: {move.reason}"
             self._alerts.raise_(Severity.ERROR, "order_unknown", text)
@@ -110,6 +130,7 @@ class Book:
                 "intent", symbol=order.symbol, side=order.side, quantity=order.quantity, type=order.type,
                 client_id=order.client_id, purpose=order.purpose,
             )  # fmt: skip
+            self._requests[order.client_id] = order
             observers.notify("on_order", order=order, state=OrderState.SUBMITTING, reason="")
         self._log.info(
             "cycle", cycle=decision.cycle_id, number=decision.number, equity=self.engine.standing.equity,

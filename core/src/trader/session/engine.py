@@ -19,7 +19,7 @@ from trader.cycle.cycle import Desk, decide
 from trader.cycle.decision import Decision, Fault
 from trader.cycle.market import Market, instant, instant64
 from trader.cycle.planner import Stamp
-from trader.errors import ESCAPES, Refused, Unreachable
+from trader.errors import ESCAPES, BadAnswer, PluginError, Refused, Unreachable
 from trader.model import (
     Account,
     Cancel,
@@ -39,7 +39,6 @@ from trader.orders.gate import Gate
 from trader.orders.ids import IdMint
 from trader.orders.journal import Booking, BookState, CycleRecord, Journal, Move
 from trader.orders.ledger import Ledger
-from trader.orders.lifecycle import UNRESOLVED
 from trader.protocols import Broker, HasCashEvents, HasState, NeedsBars
 from trader.session.lanes import Lane, Priority
 from trader.session.standing import Standing
@@ -62,11 +61,15 @@ class Report:
     refused: list[tuple[str, Refusal]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
+    heartbeat: Account | None = None
+    moves_before: int = 0
+    """How many of the moves came before the decision."""
 
 
 class Engine:
     """One book. `stateful`: (instance, plugin) pairs whose state survives restarts. `moment(cycle_id)` is told before
-    each decision: it seeds the plugins' random numbers."""
+    each decision: it seeds the plugins' random numbers. `horizon_seconds`: how late an order may still turn up at the
+    venue (None: nobody knows)."""
 
     def __init__(
         self,
@@ -81,17 +84,18 @@ class Engine:
         lane: Lane,
         state: BookState,
         recorded: bool = True,
+        horizon_seconds: float | None = None,
         stateful: Sequence[tuple[str, HasState]] = (),
         moment: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.desk, self.market, self.broker = name, desk, market, broker
         self.journal, self.gate, self.lane = journal, gate, lane
         self.account, self.recorded, self._moment = account, recorded, moment
+        self.horizon_seconds = horizon_seconds
         self._stateful = list(stateful)
         self._saved: dict[str, bytes] = dict(state.plugins)
-        for instance, plugin in self._stateful:
-            if instance in self._saved:
-                plugin.load(self._saved[instance])
+        self._before: dict[str, bytes] = {instance: self._begin(instance, plugin) for instance, plugin in stateful}
+        """What each plugin kept after the last cycle: what a call that raises is rolled back to."""
         self.number, self.cycle_id = state.number, state.cycle_id
         self.ledger = Ledger(account.currency, state.cash or Decimal(0), state.holdings, state.seen)
         self.blotter = Blotter(state.orders)
@@ -107,6 +111,19 @@ class Engine:
         self._sent: list[tuple[str, int]] = []
         self.strangers: set[str] = set()
         self._recall(state)
+
+    def _begin(self, instance: str, plugin: HasState) -> bytes:
+        """Hand a plugin what was stored of it; PluginError if it cannot go on from there."""
+        stored = self._saved.get(instance)
+        try:
+            if stored is not None:
+                plugin.load(stored)
+            return stored if stored is not None else _bytes(plugin.save())
+        except ESCAPES as exc:
+            raise PluginError(
+                f"It cannot take up the state that it kept: {type(exc).__name__}: {exc}",
+                where=f"book '{self.name}', {instance}",
+            ) from exc
 
     def _recall(self, state: BookState) -> None:
         kept = json.loads(self._saved.get(CORE, b"{}"))
@@ -128,6 +145,7 @@ class Engine:
         """Play bar `row`: the venue first (if it trades on our bars), then its news, then the cycle."""
         report = await self.catch_up(row)
         at = instant(self.market.panel.end[row])
+        report.moves_before = len(report.moves)
         decision = self._decide(row, at)
         report.decision = decision
         report.faults += decision.faults
@@ -148,8 +166,18 @@ class Engine:
                     where=f"book '{self.name}'",
                 )
         await self.sync(report, row, at)
+        if not self.recorded:
+            await self._refresh_account(report)
         self.standing.mark(row, at)
         return report
+
+    async def _refresh_account(self, report: Report) -> None:
+        """What may be spent now, and a proof of life; the last known account stays where there is no answer."""
+        account = await self._ask(Priority.QUERY, self.broker.account)
+        if isinstance(account, Unavailable):
+            report.unreached.append(f"account: {account.reason}")
+        else:
+            self.account = report.heartbeat = account
 
     def _decide(self, row: int, at: datetime) -> Decision:
         cycle_id = at.isoformat()
@@ -170,15 +198,27 @@ class Engine:
 
     def _strike(self, decision: Decision) -> None:
         """Count cycles in a row that a plugin failed in; three make the book reduce-only."""
+        if self._stateful:
+            self._keep(decision)
         failed = {fault.instance for fault in decision.faults}
         self._strikes = {name: self._strikes.get(name, 0) + 1 for name in failed}
         if any(count >= STRIKES for count in self._strikes.values()) and not self.desk.reduce_only:
             self.desk.reduce_only = True
             names = ", ".join(name for name, count in self._strikes.items() if count >= STRIKES)
             decision.notes.append(f"{names} failed in {STRIKES} cycles in a row: the book may only reduce from now on")
+
+    def _keep(self, decision: Decision) -> None:
+        """Take what plugins want to survive; one that failed is rolled back to what it kept before."""
+        failed = {fault.instance for fault in decision.faults}
         for instance, plugin in self._stateful:
-            if instance in failed and instance in self._saved:
-                plugin.load(self._saved[instance])
+            method = "load" if instance in failed else "save"
+            try:
+                if instance in failed:
+                    plugin.load(self._before[instance])
+                else:
+                    self._before[instance] = _bytes(plugin.save())
+            except ESCAPES as exc:
+                decision.faults.append(Fault(instance, method, exc, "its state is kept as it was before"))
 
     def _journal(self, decision: Decision) -> None:
         """T1: the decision, its intents and what plugins keep, committed before anything is sent."""
@@ -210,7 +250,7 @@ class Engine:
             "sent": self._sent,
         }
         states = {CORE: json.dumps(core).encode()}
-        states.update({instance: plugin.save() for instance, plugin in self._stateful})
+        states.update(self._before)
         return {name: state for name, state in states.items() if self._saved.get(name) != state}
 
     async def _cancel(self, decision: Decision, at: datetime, report: Report) -> None:
@@ -240,8 +280,11 @@ class Engine:
             report.moves += moves
 
     # ---- what the venue did ----------------------------------------------------------------------------------------
-    async def sync(self, report: Report, row: int, at: datetime) -> None:
-        """Ask for fills, cash events and the state of open orders; book what is new. Unavailable changes nothing."""
+    async def sync(self, report: Report, row: int, at: datetime, *, resolve: bool = False) -> None:
+        """Ask for fills, cash events and the state of open orders; book what is new. Unavailable changes nothing.
+
+        `resolve`: nothing of ours is on its way (a start), so what a venue without late arrivals does not show is
+        absent."""
         asked_since = max(self._since - OVERLAP, EPOCH) if not self.recorded else self._since
         fills = await self._ask(Priority.QUERY, self.broker.fills, asked_since)
         if isinstance(fills, Unavailable):
@@ -255,7 +298,7 @@ class Engine:
             else:
                 self._book_events(events, report)
         for order in self.blotter.open():
-            await self._look_up(order, report, at)
+            await self._look_up(order, report, at, resolve=resolve)
 
     def _news(self, fills: Sequence[Fill]) -> Sequence[Fill]:
         """Without the head that was booked the last time: an answer begins with the fills of the moment asked from."""
@@ -300,13 +343,15 @@ class Engine:
             self._head = (before + now, fills[-1].execution_id) if fills[-1].time == newest else (0, "")
             self._since = newest
 
-    async def _look_up(self, order: LiveOrder, report: Report, at: datetime) -> None:
+    async def _look_up(self, order: LiveOrder, report: Report, at: datetime, *, resolve: bool) -> None:
         request = order.request
         ref = OrderRef(request.client_id, request.key, request.symbol, order.venue_id)
         found = await self._ask(Priority.QUERY, self.broker.order, ref)
         if isinstance(found, OrderReport):
             moves = self.blotter.report(found, at)
-        elif isinstance(found, NotFound) and order.state in UNRESOLVED:
+        elif isinstance(found, NotFound) and resolve and self.horizon_seconds == 0:
+            moves = self.blotter.absent(order, at)
+        elif isinstance(found, NotFound):
             report.unreached.append(f"order {request.client_id}: the venue does not show it")
             return
         else:
@@ -369,6 +414,12 @@ class Engine:
     def open_orders(self) -> list[tuple[str, OrderState]]:
         """Client ids and states of what is not terminal."""
         return [(order.request.client_id, order.state) for order in self.blotter.open()]
+
+
+def _bytes(state: object) -> bytes:
+    if not isinstance(state, bytes):
+        raise BadAnswer(f"Expected the state to keep as bytes, was {type(state).__name__}.")
+    return state
 
 
 def _difference(book: str, here: Mapping[str, Decimal], there: Mapping[str, Decimal]) -> str:

@@ -26,6 +26,7 @@ from trader.env import World
 from trader.errors import Refused, SettingsError, StoreError
 from trader.model import Severity
 from trader.orders.gate import Gate
+from trader.orders.lifecycle import UNRESOLVED
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
 from trader.session.assemble import Assembled, Kit, assemble
@@ -35,7 +36,8 @@ from trader.session.summary import Summary
 from trader.settings import Settings, load
 from trader.store import DATABASE, commands
 from trader.store.database import Store, open_store
-from trader.store.reading import fingerprint
+from trader.store.reading import fingerprint, holdings
+from trader.store.reading import orders as stored_orders
 from trader.store.runs import current_epoch, open_epoch, start_session, stop_session
 from trader.telemetry.logs import logger, set_up
 
@@ -134,6 +136,8 @@ class Session:
         names = [book.name for book in self.books]
         self.log.info(START_EVENTS[self.kind], mode=settings.trading.mode, books=names, hold=hold)
         self._observers.notify("on_session_start", session=self.id, mode=settings.trading.mode, at=self.world.now())
+        for name in dict.fromkeys(made.instance for part in parts for made in (part.feed.made, part.broker)):
+            self._observers.notify("on_connection", name=name, connected=True, reason="start")
 
     def _refuse_unlike(self, kit: Kit, fresh: bool) -> None:
         """Before anything is opened: clocks that cannot run together, and --fresh where it would lose the truth."""
@@ -183,13 +187,18 @@ class Session:
             failed = one.object.check()
             if failed is not None:
                 raise SettingsError(f"It cannot deliver: {failed.reason}", where=one.label)
-        alerts = Alerts([(one.instance, one.object) for one in made], now=self.world.clock.now, fault=self._alert_fault)
+        alerts = Alerts(
+            [(one.instance, one.object) for one in made],
+            now=self.world.clock.now,
+            fault=self._alert_fault,
+            raised=lambda alert: self._listening().notify("on_alert", alert=alert),
+        )
         self._closing.append(alerts.close)
         return alerts
 
     def _assemble(self, kit: Kit) -> list[Assembled]:
         self._closing.append(lambda: self._close_plugins(kit))
-        parts = [assemble(kit, name) for name in self.settings.book_names]
+        parts = [assemble(kit, name, self._held(name)) for name in self.settings.book_names]
         accounts: dict[tuple[str, str], str] = {}
         for part in parts:
             key = (part.broker.plugin.name, part.account.account_id)
@@ -201,6 +210,15 @@ class Session:
                 )
             accounts[key] = part.name
         return parts
+
+    def _held(self, book: str) -> list[str]:
+        """Symbols that a book holds or has orders in: they need bars, whether the settings cover them or not."""
+        if current_epoch(self.store) is None:
+            return []
+        held = [str(row["symbol"]) for row in holdings(self.store, book) if row["quantity"]]
+        return list(
+            dict.fromkeys([*held, *(str(row["symbol"]) for row in stored_orders(self.store, book, *UNRESOLVED))])
+        )
 
     def _close_plugins(self, kit: Kit) -> None:
         for made in reversed(kit.provided):
@@ -255,6 +273,7 @@ class Session:
             lane=part.lane,
             state=journal.load(),
             recorded=part.recorded,
+            horizon_seconds=part.broker.plugin.capabilities.get("horizon_seconds"),
             stateful=part.stateful,
             moment=self._set_moment,
         )
@@ -270,7 +289,7 @@ class Session:
             if engine.number == 0 and not engine.ledger.holdings and engine.ledger.cash == 0:
                 await engine.open_book(report, at)
             else:
-                await engine.sync(report, row, at)
+                await engine.sync(report, row, at, resolve=True)
                 await engine.agree()
                 if book.next_row > 0:
                     engine.standing.mark(book.next_row - 1, instant(panel.end[book.next_row - 1]))

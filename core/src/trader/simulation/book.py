@@ -30,15 +30,15 @@ def from_money(money: int) -> Decimal:
     cents, rest = divmod(money, CENT)
     if rest:
         return EXACT.normalize(EXACT.scaleb(Decimal(money), -SCALE))
-    return EXACT.multiply(Decimal(cents), HUNDREDTH)
+    return EXACT.multiply(cents, HUNDREDTH)
 
 
 class Listing:
     """One symbol as the account sees it: its instrument and what is held of it."""
 
     __slots__ = (
-        "column", "cost", "instrument", "lot", "lots", "margin", "mark", "mark_ticks", "symbol", "tick", "unit",
-        "units",
+        "column", "cost", "instrument", "lot", "lots", "margin", "mark", "mark_ticks", "ratio", "symbol", "tick",
+        "unit", "units",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -54,6 +54,8 @@ class Listing:
             )
         self.units = instrument.lot == 1
         self.tick, self.lot = float(instrument.tick), float(instrument.lot)
+        self.ratio = instrument.lot.as_integer_ratio()
+        """The lot, exact: (numerator, denominator)."""
         self.margin = instrument.settlement == "margin"
         self.lots = 0
         """Signed."""
@@ -88,13 +90,15 @@ class Listing:
         """Move the position by a fill worth `amount`; the money that cash moves by, without the fee."""
         held = self.lots
         self.lots = held + sign * lots
+        moved = amount if sign > 0 else -amount
         if held * sign >= 0:
-            self.cost += sign * amount
-            return 0 if self.margin else -sign * amount
-        closed = min(lots, abs(held))
-        released = self.cost if closed == abs(held) else _share(self.cost, closed, abs(held))
-        self.cost = self.cost - released if lots <= abs(held) else sign * (amount // lots) * (lots - closed)
-        return -sign * (amount // lots) * closed - released if self.margin else -sign * amount
+            self.cost += moved
+            return 0 if self.margin else -moved
+        size = abs(held)
+        closed = lots if lots < size else size  # noqa: FURB136 -- min() costs as much as all the rest here
+        released = self.cost if closed == size else _share(self.cost, closed, size)
+        self.cost = self.cost - released if lots <= size else sign * (amount // lots) * (lots - closed)
+        return -sign * (amount // lots) * closed - released if self.margin else -moved
 
 
 def _share(money: int, part: int, whole: int) -> int:

@@ -15,7 +15,7 @@ Steps = tuple[int, int, int]
 
 def read(order: OrderRequest, listing: Listing, layout: Layout) -> Steps | Rejected:
     """The order in lots and ticks, or why the instrument's rules forbid it. `layout` knows the last closes."""
-    rules = listing.instrument
+    rules, units = listing.instrument, listing.units
     if not rules.tradable:
         return Rejected("not_tradable", f"{order.symbol} is not tradable")
     if order.decided_at.tzinfo is None:
@@ -23,13 +23,13 @@ def read(order: OrderRequest, listing: Listing, layout: Layout) -> Steps | Rejec
     quantity = order.quantity
     if not quantity.is_finite() or quantity.is_signed() or not quantity:
         return Rejected("quantity", f"quantity {quantity} is not above 0")
-    lots = int(quantity) if listing.units else int(EXACT.divide_int(quantity, rules.lot))
-    if (lots if listing.units else lots * rules.lot) != quantity:
+    lots = int(quantity) if units else int(EXACT.divide_int(quantity, rules.lot))
+    if (lots if units else lots * rules.lot) != quantity:
         return Rejected("lot", f"quantity {quantity:f} is not a multiple of the lot {rules.lot:f}")
     limit = stop = 0
     if order.type is not MARKET or order.limit_price is not None or order.stop_price is not None:
         prices = _prices(order, rules.tick)
-        if isinstance(prices, Rejected):
+        if not isinstance(prices, tuple):
             return prices
         limit, stop = prices
     if rules.min_notional:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from trader.simulation.book import EXACT, SCALE, Listing, from_money, to_money
-from trader.simulation.fees import NoFee
+from trader.simulation.fees import NoFee, in_quanta
 from trader.simulation.terms import Terms
 from trader.simulation.ticket import Ticket
 
@@ -21,10 +21,8 @@ class Holdings:
         self.levered = terms.shorting
         """Whether exposure can exceed cash, so that coverage must be watched: shorts, or a margin-settled order."""
         self._gross = self._net = 0
-        self._free = isinstance(terms.fee, NoFee)
-        self._asked: tuple[Ticket, int, int] | None = None
-        self._charge = 0
-        """The last fee asked for and the answer: a fill asks again for what was granted."""
+        self.free = isinstance(terms.fee, NoFee)
+        self._due = in_quanta(terms.fee, terms.quantum)
         self._quantum = to_money(terms.quantum)
         self._leverage = to_money(terms.leverage)
 
@@ -46,25 +44,20 @@ class Holdings:
 
     def charge(self, order: Ticket, lots: int, ticks: int) -> int:
         """What this fill adds to the order's fee, as money."""
-        if self._free:
+        if self.free:
             return 0
-        asked = (order, lots, ticks)
-        if asked == self._asked:
-            return self._charge
         listing = order.listing
-        notional = EXACT.scaleb(Decimal(order.notional + lots * ticks * listing.unit), -SCALE)
-        due = self.terms.fee.due(listing.quantity(order.filled + lots), notional)
-        quanta = EXACT.divide(due, self.terms.quantum).to_integral_value(ROUND_HALF_UP, EXACT)
-        self._asked, self._charge = asked, max(int(quanta) * self._quantum - order.fee, 0)
-        return self._charge
+        due = self._due(listing, order.filled + lots, order.notional + lots * ticks * listing.unit)
+        charge = due * self._quantum - order.fee
+        return max(0, charge)
 
     def granted(self, order: Ticket, lots: int, ticks: int) -> int:
         """How many of `lots` the account can carry at this price: all, some, or none."""
         listing, sign = order.listing, order.sign
-        if self._free and not self.levered and not order.request.reduce_only:  # nearly all: quick
+        if not self.levered and not order.request.reduce_only:  # nearly all: quick
             if sign < 0:
                 return lots if lots <= listing.lots else max(listing.lots, 0)
-            if lots * ticks * listing.unit <= self.cash:
+            if lots * ticks * listing.unit + self.charge(order, lots, ticks) <= self.cash:
                 return lots
         if sign < 0 and not self.shortable(listing):
             lots = min(lots, max(listing.lots, 0))
@@ -95,12 +88,9 @@ class Holdings:
         gain = held * (ticks - listing.mark_ticks) * listing.unit
         return gross * 10**SCALE <= (self.cash + self._net + gain - fee) * self._leverage
 
-    def fill(self, order: Ticket, lots: int, ticks: int, amount: int) -> int:
+    def fill(self, order: Ticket, lots: int, ticks: int, amount: int, fee: int) -> int:
         """Book one fill, worth `amount`; the fee charged. A sale's fee never exceeds what cash and proceeds pay."""
-        listing, levered, fee = order.listing, self.levered, 0
-        if not self._free:
-            fee = self.charge(order, lots, ticks)
-            self._asked = None
+        listing, levered = order.listing, self.levered
         if levered:
             self._count(listing, -1)
             listing.mark_ticks = ticks

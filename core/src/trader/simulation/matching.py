@@ -42,7 +42,7 @@ Price = tuple[float, bool]
 
 def at_open(order: Ticket, opened: float) -> Price | None:
     """The price at the bar's open; None if it does not fill there. Notes a met stop."""
-    kind, sign = order.type, order.sign
+    kind, sign = order.request.type, order.sign
     if kind is MARKET:
         return opened, True
     if kind is STOP:
@@ -56,7 +56,7 @@ def at_open(order: Ticket, opened: float) -> Price | None:
 
 def at_touch(order: Ticket, high: float, low: float, close: float) -> Price | None:
     """The price inside the bar, after its open; None if it does not fill there. Notes a met stop."""
-    kind, sign, limit = order.type, order.sign, order.limit
+    kind, sign, limit = order.request.type, order.sign, order.limit
     if kind is MARKET:
         return None
     beyond, towards = (high, low) if sign > 0 else (low, high)
@@ -74,7 +74,7 @@ def at_touch(order: Ticket, high: float, low: float, close: float) -> Price | No
 def against(sign: int, ticks: float) -> int:
     """The whole tick that is no better for the trader than `ticks`; at least one tick."""
     whole = ceil(ticks - NEAR) if sign > 0 else floor(ticks + NEAR)
-    return max(1, whole)
+    return whole if whole > 0 else 1
 
 
 class Matcher:
@@ -91,8 +91,12 @@ class Matcher:
         """All working orders at the open, then those that are left at what the bar touched."""
         latest = self.fills[-1].time if self.fills else BEGINNING
         opened = max(row.start + INSTANT, latest)
-        for order in list(self._tickets.working.values()):
-            self._meet_open(order, row, opened)
+        orders = list(self._tickets.working.values())
+        if self._holdings.levered or self._slips:
+            for order in orders:
+                self._meet_open(order, row, opened)
+        else:
+            self._open_plain(orders, row, opened)
         left = [order for order in self._tickets.working.values() if order.day is not None]
         if left:
             row.look_inside()
@@ -100,14 +104,65 @@ class Matcher:
             for order in left:
                 self._meet_touch(order, row, closed)
 
+    def _open_plain(self, orders: list[Ticket], row: Row, time: datetime) -> None:
+        """`_meet_open` for each, where the account neither borrows nor slips. Then nearly all are market orders that
+        fill whole and at once: these in one loop, because for them the calls cost more than the work."""
+        tickets, holdings, currency, append = self._tickets, self._holdings, self._currency, self.fills.append
+        start, day, room, opens = row.start, row.day, row.room, row.open
+        recorded, filled = tickets.recorded, list[Ticket]()
+        try:
+            for order in orders:
+                request, listing, lots, sign = order.request, order.listing, order.lots, order.sign
+                column = listing.column
+                if (
+                    request.type is MARKET
+                    and column >= 0
+                    and lots <= room[column]
+                    and order.day is None
+                    and request.decided_at <= start
+                    and not request.reduce_only
+                ):
+                    ticks = against(sign, opens[column])
+                    amount = lots * ticks * listing.unit
+                    fee = 0 if holdings.free else holdings.charge(order, lots, ticks)
+                    if (amount + fee <= holdings.cash) if sign > 0 else (lots <= listing.lots):
+                        room[column] -= lots
+                        fee = holdings.fill(order, lots, ticks, amount, fee)
+                        key, name, number, paid = request.key, request.symbol, order.venue_id, ZERO
+                        order.day, order.filled, order.fills, order.notional = day, lots, 1, amount
+                        if fee:
+                            order.fee, paid = fee, from_money(fee)
+                        price = ticks * listing.instrument.tick
+                        append(
+                            Fill(
+                                number + "-1",
+                                key,
+                                number,
+                                name,
+                                request.side,
+                                request.quantity,
+                                price,
+                                paid,
+                                time,
+                                currency,
+                            )
+                        )
+                        filled.append(order)
+                        if recorded:
+                            tickets.touch(order)
+                        continue
+                self._meet_open(order, row, time)
+        finally:
+            tickets.fill(filled, time)
+
     def _meet_open(self, order: Ticket, row: Row, time: datetime) -> None:
         if order.day is None:
             column = order.listing.column
-            if column < 0 or order.decided > row.start or not row.trades[column]:
+            if column < 0 or order.request.decided_at > row.start or not row.trades[column]:
                 return
             order.day = row.day
             self._tickets.touch(order)
-        elif order.tif is DAY and row.day > order.day:
+        elif order.request.time_in_force is DAY and row.day > order.day:
             self._tickets.close(order, OrderState.EXPIRED, "its day is over", order.time)
             return
         else:
@@ -117,7 +172,7 @@ class Matcher:
         price = at_open(order, row.open[column])
         if price is not None:
             self._execute(order, row, price, time)
-        if order.state is WORKING and (order.tif is IOC or order.tif is FOK):
+        if order.state is WORKING and order.request.time_in_force in (IOC, FOK):
             self._tickets.close(order, OrderState.EXPIRED, "not filled at once", time)
 
     def _meet_touch(self, order: Ticket, row: Row, time: datetime) -> None:
@@ -128,25 +183,26 @@ class Matcher:
                 self._tickets.touch(order)
             if price is not None:
                 self._execute(order, row, price, time)
-        if order.state is WORKING and row.last and order.tif is DAY:
+        if order.state is WORKING and row.last and order.request.time_in_force is DAY:
             self._tickets.close(order, OrderState.EXPIRED, "its day is over", time)
 
     def _execute(self, order: Ticket, row: Row, price: Price, time: datetime) -> None:
         """Fill what the bar's volume has room for and the account carries."""
-        listing = order.listing
+        listing, whole_only = order.listing, order.request.time_in_force is FOK
         column = listing.column
         wanted, room = order.lots - order.filled, row.room[column]
         lots = wanted if wanted <= room else int(room)
-        if lots == 0 or (lots < wanted and order.tif is FOK):
+        if lots == 0 or (lots < wanted and whole_only):
             return
         ticks, slips = price
         if slips and self._slips:
             ticks *= 1 + order.sign * self._slipped(lots * listing.lot / row.volume[column])
         whole = against(order.sign, ticks)
         granted = self._holdings.granted(order, lots, whole)
-        if granted == lots or (granted and order.tif is not FOK):
+        if granted == lots or (granted and not whole_only):
             row.room[column] = room - granted
-            self._fill(order, granted, whole, time)
+            charge = self._holdings.charge(order, granted, whole)
+            self._fill(order, granted, whole, granted * whole * listing.unit, charge, time)
         if granted < lots:
             bare = order.sign < 0 and not self._holdings.shortable(listing)
             short = "position" if bare or order.request.reduce_only else "funds"
@@ -154,10 +210,10 @@ class Matcher:
             reason = f"{short}: the account carries {carried:f} of {asked:f}"
             self._tickets.close(order, OrderState.CANCELED, reason, time)
 
-    def _fill(self, order: Ticket, lots: int, ticks: int, time: datetime) -> None:
+    def _fill(self, order: Ticket, lots: int, ticks: int, amount: int, fee: int, time: datetime) -> None:
+        """Book what was granted, worth `amount` and charged `fee`."""
         listing, request = order.listing, order.request
-        amount = lots * ticks * listing.unit
-        fee = self._holdings.fill(order, lots, ticks, amount)
+        fee = self._holdings.fill(order, lots, ticks, amount, fee)
         order.filled += lots
         order.fills += 1
         order.notional += amount

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from trader.errors import StoreError
-from trader.model import CashEvent, Fill, OrderRequest, OrderState, Rejected, Struct
+from trader.model import CashEvent, Fill, OrderRequest, OrderState, Struct
 from trader.simulation import checks
 from trader.simulation.book import EXACT, Listing, from_money, to_money
 from trader.simulation.rows import Layout
@@ -93,15 +93,14 @@ def resume_listing(listing: Listing, row: ListingRow) -> None:
 def resume(row: OrderRow, listing: Listing, layout: Layout) -> Ticket:
     """The ticket as the row describes it. StoreError if a working order breaks the symbol's present rules."""
     steps = checks.read(row.request, listing, layout)
-    if isinstance(steps, Rejected):
+    if not isinstance(steps, tuple):
         if row.state is OrderState.WORKING:
             raise StoreError(
                 f"working order {row.seq} of the book breaks the present rules of {listing.symbol}: {steps.reason}",
                 todo="Set the rules of the symbol back to what they were.",
             )
         steps = (0, 0, 0)
-    ticket = Ticket(str(row.seq), row.request, listing, steps)
-    ticket.state, ticket.reason, ticket.time = row.state, row.reason, row.time
+    ticket = Ticket(str(row.seq), row.request, listing, row.request.side.sign, *steps, row.time, row.state, row.reason)
     ticket.filled, ticket.fills = _lots(listing, row.filled), row.fills
     ticket.notional, ticket.fee = to_money(row.notional), to_money(row.fee)
     ticket.triggered, ticket.day = row.triggered, row.day

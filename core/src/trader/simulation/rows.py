@@ -57,8 +57,10 @@ class Row:
         known = np.where(volume > 0, volume, np.inf)
         self.volume: list[float] = known.tolist()
         """Units; infinite where the source does not know."""
-        self.room: list[float] = np.floor(known * participation / layout.lots + NEAR).tolist()
-        """Lots that may still trade in this bar."""
+        self.room: list[float] = np.where(
+            self.trades, np.floor(known * participation / layout.lots + NEAR), 0.0
+        ).tolist()
+        """Lots that may still trade in this bar; none where it does not trade."""
         self.high: list[float] = []
         self.low: list[float] = []
         self.close: list[float] = []

@@ -96,11 +96,15 @@ class SimulatedVenue:
         refused = self._hopeless(order, listing, steps[0])
         if refused is not None:
             return refused
-        ticket = Ticket(str(tickets.count + 1), order, listing, steps)
-        tickets.add(ticket)
-        self._holdings.levered |= listing.margin
-        self._time = max(self._time, order.decided_at)
-        return Accepted(ticket.venue_id)
+        lots, limit, stop = steps
+        venue_id, decided = str(tickets.count + 1), order.decided_at
+        sign = 1 if order.side is BUY else -1
+        tickets.add(Ticket(venue_id, order, listing, sign, lots, limit, stop, decided))
+        if listing.margin:
+            self._holdings.levered = True
+        if decided > self._time:  # noqa: PLR1730 -- max() is a call, once for every order
+            self._time = decided
+        return Accepted(venue_id)
 
     def cancel(self, ref: OrderRef) -> Outcome:
         """Takes effect at once. Rejected("not_found") or Rejected("closed") where there is nothing to cancel."""

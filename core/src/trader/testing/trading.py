@@ -15,7 +15,7 @@ from trader.cycle.coverage import Coverage
 from trader.cycle.cycle import Desk
 from trader.cycle.decision import Decision
 from trader.cycle.exits import ExitRules
-from trader.cycle.market import check_bars, instant
+from trader.cycle.market import Market, check_bars, instant
 from trader.cycle.pipeline import Stage
 from trader.cycle.planner import MARKET, Grid
 from trader.errors import UsageError
@@ -133,11 +133,7 @@ def trade(
     if not money > 0:
         raise UsageError(f"Expected cash above 0, was {cash}.", where="trade(cash=...)")
     check_bars(bars, "trade(bars)")
-    shown: dict[str, int] = {}
-    for stage in stages:
-        for timeframe, rows in getattr(stage.strategy, "timeframes", {}).items():
-            shown[timeframe] = max(rows, shown.get(timeframe, 0))
-    place = market(bars, frames=frames, shown=shown, instruments=instruments)
+    place = market(bars, frames=frames, shown=_shown(stages), instruments=instruments)
     desk = Desk(
         stages,
         ("allocator", allocator or EqualWeights()),
@@ -155,13 +151,23 @@ def trade(
     conditions = replace(conditions, shorting=allow_short or conditions.shorting)
     venue = Venue(money, terms=conditions, instruments=place.instruments.values())
     plugins: list[object] = [*(stage.strategy for stage in stages), allocator, *rules]
-    stateful = [(_name(plugin), plugin) for plugin in plugins if isinstance(plugin, HasState)]
+    return _play(_engine(desk, place, venue, plugins), money)
+
+
+def _engine(desk: Desk, place: Market, venue: Venue, plugins: Sequence[object]) -> Engine:
     journal = MemoryJournal(b"trade", keep=True)
-    engine = Engine(
-        "main", desk=desk, market=place, broker=venue, account=venue.account(), journal=journal,
-        gate=Gate(venue), lane=InlineLane(), state=journal.load(), stateful=stateful,
-    )  # fmt: skip
-    return _play(engine, money)
+    return Engine(
+        "main",
+        desk=desk,
+        market=place,
+        broker=venue,
+        account=venue.account(),
+        journal=journal,
+        gate=Gate(venue),
+        lane=InlineLane(),
+        state=journal.load(),
+        stateful=[(_name(plugin), plugin) for plugin in plugins if isinstance(plugin, HasState)],
+    )
 
 
 def _play(engine: Engine, cash: Decimal) -> Run:
@@ -191,6 +197,15 @@ def _stages(strategy: Strategy | Sequence[Strategy], threshold: float) -> list[S
     if not strategies:
         raise UsageError("Expected a strategy, was none.", where="trade()")
     return [Stage(_name(one), one, threshold) for one in strategies]
+
+
+def _shown(stages: Sequence[Stage]) -> dict[str, int]:
+    """Rows of each other time frame that the strategies declare."""
+    shown: dict[str, int] = {}
+    for stage in stages:
+        for timeframe, rows in getattr(stage.strategy, "timeframes", {}).items():
+            shown[timeframe] = max(rows, shown.get(timeframe, 0))
+    return shown
 
 
 def _name(plugin: object) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
+from msgspec import structs
 
 from trader.model import (
     Accepted,
@@ -280,7 +281,7 @@ def _nonsense(rules: Instrument) -> dict[str, dict[str, Any]]:
 
 
 def _changed(request: OrderRequest, change: dict[str, Any]) -> OrderRequest:
-    return OrderRequest(**{name: getattr(request, name) for name in request.__struct_fields__} | change)
+    return structs.replace(request, **change)
 
 
 def _shown(broker: Any) -> dict[str, Sequence[Any]]:

@@ -110,12 +110,6 @@ def _arrays(trades: Trades) -> tuple[Any, ...]:
 
 
 def _told(legs: list[Leg]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            leg.type,
-            leg.time_in_force,
-            leg.fraction,
-            None if leg.limit is None else tuple(np.asarray(leg.limit).tolist()),
-        )
-        for leg in legs
-    ]
+    """Legs as values that can be compared."""
+    limits = [None if leg.limit is None else np.asarray(leg.limit, np.float64).tobytes() for leg in legs]
+    return [(leg.type, leg.time_in_force, leg.fraction, limit) for leg, limit in zip(legs, limits, strict=True)]

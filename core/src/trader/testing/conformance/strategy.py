@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from trader.cycle.market import Market, Window
 from trader.errors import BadAnswer
-from trader.model import Array, Bars, ExitIntent, Signals, Weights
+from trader.model import Array, Bars
 from trader.session.assemble import bar_length
+from trader.testing.conformance.answers import (
+    ask,
+    ask_or_fail,
+    assert_in_range,
+    assert_intent,
+    close,
+    columns_of,
+    random_names,
+    rows_of,
+    same,
+    values_of,
+    window,
+)
 from trader.testing.conformance.suite import Conformance, Made
 from trader.testing.fakes import end_of, market, positions, random_walk
 from trader.testing.trading import trade
@@ -21,8 +32,6 @@ from trader.testing.trading import trade
 MORE = 40
 """Bars beyond the lookback."""
 FIELDS = ("open", "high", "low", "close", "volume")
-STRAY = 1e-9
-"""How far two ways of adding the same numbers may be apart."""
 
 
 class StrategyConformance(Conformance):
@@ -46,7 +55,7 @@ class StrategyConformance(Conformance):
                 if "read-only" in str(error):
                     pytest.skip("not asked: it writes into what it is shown, see ST-06")
                 raise
-            values = _values(answer)
+            values = values_of(answer)
             assert values is not None, f"Expected Signals or Weights of numbers, was {answer!r}."
             expected = (len(history.symbols),)
             assert values.shape in ((), expected), (
@@ -60,7 +69,7 @@ class StrategyConformance(Conformance):
         for row in rows_of(made.object, place):
             history = window(made.object, place, row)
             self.scores(made, history)
-            _assert_in_range(ask(made, history))
+            assert_in_range(ask(made, history))
 
     def test_st_03_is_deterministic(self) -> None:
         """The same bars give the same answer: from another instance, and, where it keeps no state, from one that was
@@ -70,9 +79,9 @@ class StrategyConformance(Conformance):
         windows = [window(made.object, place, row) for row in rows_of(made.object, place)]
         first = [self.scores(made, history) for history in windows]
         second = [self.scores(other, history) for history in windows]
-        assert _same(first, second), "Two new instances answer the same bars differently."
+        assert same(first, second), "Two new instances answer the same bars differently."
         if "HasState" not in made.provided.has:
-            assert _same(first, [self.scores(made, history) for history in windows]), (
+            assert same(first, [self.scores(made, history) for history in windows]), (
                 "Asked again about the same bars it answers differently: it remembers earlier calls. "
                 "State that must survive belongs to save and load."
             )
@@ -108,7 +117,7 @@ class StrategyConformance(Conformance):
         row, order = place.panel.rows - 1, [3, 0, 4, 2, 1]
         plain = self.scores(made, window(made.object, place, row))
         turned = self.scores(other, window(other.object, place, row, order))
-        assert _close(turned, plain[order]), f"Expected {plain[order]} for the order {order}, was {turned}."
+        assert close(turned, plain[order]), f"Expected {plain[order]} for the order {order}, was {turned}."
 
     def test_st_08_answers_for_one_symbol_and_for_many(self) -> None:
         """One symbol, or sixty: an answer for each."""
@@ -116,7 +125,9 @@ class StrategyConformance(Conformance):
         for symbols in (1, 60):
             made = self.made()
             place = self.market(made.object, random_names(symbols))
-            values = _values(_asked(made, window(made.object, place, place.panel.rows - 1), f"{symbols} symbols"))
+            values = values_of(
+                ask_or_fail(made, window(made.object, place, place.panel.rows - 1), f"{symbols} symbols")
+            )
             shape = None if values is None else values.shape
             assert shape in ((), (symbols,)), f"For {symbols} symbols: expected shape ({symbols},), was {shape}."
 
@@ -136,7 +147,7 @@ class StrategyConformance(Conformance):
         made = self.working()
         place = self.market(made.object, odd=True)
         for row in rows_of(made.object, place):
-            _assert_in_range(_asked(made, window(made.object, place, row), "odd prices"))
+            assert_in_range(ask_or_fail(made, window(made.object, place, row), "odd prices"))
 
     # ---- what only some offer --------------------------------------------------------------------------------------
     def test_st_11_panel_equals_score(self) -> None:
@@ -148,8 +159,8 @@ class StrategyConformance(Conformance):
         place = self.market(made.object, late=True)
         panel, lookback = place.panel, made.object.lookback
         width = len(window(made.object, place, panel.rows - 1).symbols)
-        whole = place.window(panel.rows - 1, panel.rows, _columns(range(width)))
-        values = _values(made.object.score_panel(whole))
+        whole = place.window(panel.rows - 1, panel.rows, columns_of(range(width)))
+        values = values_of(made.object.score_panel(whole))
         assert values is not None and values.shape in ((), (panel.rows, width)), (
             f"Expected shape {(panel.rows, width)}, (time, symbols), was {None if values is None else values.shape}."
         )
@@ -157,7 +168,7 @@ class StrategyConformance(Conformance):
         for row in rows_of(made.object, place):
             ready = np.flatnonzero(panel.first[:width] <= row + 1 - lookback)
             said = self.scores(made, place.window(row, lookback, ready))
-            assert _close(values[row, ready], said), f"Row {row}: score says {said}, the panel {values[row, ready]}."
+            assert close(values[row, ready], said), f"Row {row}: score says {said}, the panel {values[row, ready]}."
             unlisted = panel.first[:width] > row
             assert np.isnan(values[row, unlisted]).all(), f"Row {row}: a score for a symbol without any bar so far."
 
@@ -176,7 +187,7 @@ class StrategyConformance(Conformance):
         assert other.object.save() == state, "What was loaded is saved differently: unchanged state must stay the same."
         for row in rows[half:]:
             history = window(made.object, place, row)
-            assert _same([self.scores(made, history)], [self.scores(other, history)]), (
+            assert same([self.scores(made, history)], [self.scores(other, history)]), (
                 "After load it answers differently from the instance that went on."
             )
 
@@ -197,7 +208,7 @@ class StrategyConformance(Conformance):
             made.moment(shown.now.isoformat())
             found = list(made.object.exits(shown, held))
             for intent in found:
-                _assert_intent(intent, listed)
+                assert_intent(intent, listed)
             if "HasState" not in made.provided.has:
                 made.moment(shown.now.isoformat())
                 assert list(made.object.exits(shown, held)) == found, "The same bars and positions give other exits."
@@ -260,7 +271,7 @@ class StrategyConformance(Conformance):
             answer = ask(made, history)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises
             pytest.skip(f"not asked: it raises {type(error).__name__}, see ST-01 and ST-06")
-        values = _values(answer)
+        values = values_of(answer)
         if values is None or values.shape not in ((), (len(history.symbols),)):
             pytest.skip("not asked: its answer has the wrong form, see ST-01")
         return np.broadcast_to(values, (len(history.symbols),))
@@ -272,7 +283,7 @@ class StrategyConformance(Conformance):
         history = window(trial.object, place, place.panel.rows - 1)
         self.scores(trial, history)
         try:
-            _assert_in_range(ask(trial, history))
+            assert_in_range(ask(trial, history))
         except AssertionError:
             pytest.skip("not asked: its answer is out of range, see ST-02")
         return self.made()
@@ -287,81 +298,4 @@ class StrategyConformance(Conformance):
             for name in FIELDS:
                 getattr(place.panel, name)[hidden] *= factor
             answers.append(self.scores(made, window(made.object, place, row)))
-        return _same(answers[:1] * 2, answers[1:])
-
-
-def random_names(count: int) -> tuple[str, ...]:
-    """Symbols: S00, S01, ..."""
-    return tuple(f"S{number:02}" for number in range(count))
-
-
-def rows_of(strategy: Any, place: Market) -> list[int]:
-    """The rows at which it is asked: every fifth from the first that has its lookback, and the last."""
-    return [*range(strategy.lookback - 1, place.panel.rows - 1, 5), place.panel.rows - 1]
-
-
-def window(strategy: Any, place: Market, row: int, columns: Sequence[int] | None = None) -> Window:
-    """What it is shown at `row`: the symbols that are traded; its references it reaches by name."""
-    more = len(getattr(strategy, "references", ()))
-    if columns is None and not more:
-        return place.window(row, strategy.lookback)
-    width = len(place.panel.symbols) - more
-    return place.window(row, strategy.lookback, _columns(range(width) if columns is None else columns))
-
-
-def ask(made: Made, history: Window) -> Any:
-    """One call, in a cycle of its own."""
-    made.moment(history.now.isoformat())
-    return made.object.score(history)
-
-
-def _asked(made: Made, history: Window, what: str) -> Any:
-    try:
-        return ask(made, history)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-        pytest.fail(f"With {what} it raised {type(error).__name__}: {error}")
-
-
-def _columns(columns: Sequence[int]) -> NDArray[np.intp]:
-    return np.array(columns, np.intp)
-
-
-def _values(answer: object) -> Array | None:
-    """The numbers of an answer; None if it is none."""
-    if not isinstance(answer, Signals | Weights):
-        return None
-    try:
-        return np.asarray(answer.weight if isinstance(answer, Weights) else answer.score, np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
-def _assert_in_range(answer: Signals | Weights) -> None:
-    values = _values(answer)
-    assert values is not None, f"Expected Signals or Weights, was {answer!r}."
-    if isinstance(answer, Weights):
-        total = float(np.nansum(np.abs(values)))
-        assert total <= 1 + 1e-9, f"Expected weights whose absolute values sum to at most 1, was {total:g}."
-        return
-    bad = values[~(np.abs(values) <= 1) & ~np.isnan(values)]
-    assert bad.size == 0, f"Expected scores from -1 to 1 or NaN, was {bad.flat[0]!r}."
-    sure = np.asarray(answer.confidence, np.float64)
-    bad = sure[~((sure >= 0) & (sure <= 1))]
-    assert bad.size == 0, f"Expected a confidence from 0 to 1, was {bad.flat[0]!r}."
-
-
-def _assert_intent(intent: object, held: Sequence[str]) -> None:
-    assert isinstance(intent, ExitIntent), f"Expected an ExitIntent, was {intent!r}."
-    assert intent.symbol in held, f"Expected one of the held symbols {', '.join(held)}, was {intent.symbol!r}."
-    assert 0 < intent.fraction <= 1, f"Expected a fraction above 0 and at most 1, was {intent.fraction!r}."
-    fine = intent.stop is None or (isfinite(intent.stop) and intent.stop > 0)
-    assert fine, f"Expected a finite stop price above 0, was {intent.stop!r}."
-    assert intent.reason.strip(), "Expected a reason in words, was none."
-
-
-def _same(one: Sequence[Array], two: Sequence[Array]) -> bool:
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
-
-
-def _close(one: Array, two: Array) -> bool:
-    return bool(np.allclose(one, two, rtol=STRAY, atol=STRAY, equal_nan=True))
+        return same(answers[:1] * 2, answers[1:])

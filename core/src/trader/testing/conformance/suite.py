@@ -95,8 +95,11 @@ class Conformance:
     def _written_reasons(self, request: pytest.FixtureRequest) -> None:
         """Skip the cases that the suite's user gave a reason for."""
         number = number_of(request.function.__name__) or ""
-        if number in self.skip:
-            pytest.skip(f"{number}: {self.skip[number]}")
+        if number not in self.skip:
+            return
+        if number == "PL-02" and self.installed() and self._is_package():
+            pytest.fail("PL-02 cannot be skipped for a package: it can carry plugin.toml. Only a single file cannot.")
+        pytest.skip(f"{number}: {self.skip[number]}")
 
     @pytest.fixture(autouse=True)
     def _a_world(self, tmp_path: Path) -> None:
@@ -118,6 +121,11 @@ class Conformance:
         module = cls.plugin if isinstance(cls.plugin, ModuleType) else sys.modules[cls.plugin.__module__]
         name = module.__name__.rpartition(".")[2]
         return Plugin(cls.kind, name, module.__name__, "not installed", "0")
+
+    @classmethod
+    def _is_package(cls) -> bool:
+        place = manifest.locate(cls.found().module)
+        return place is not None and bool(place.folders)
 
     def loaded(self) -> Loaded:
         """The plugin's module, its form checked."""
@@ -160,8 +168,7 @@ class Conformance:
         if not self.installed():
             pytest.skip("not asked: it was given as a module, so nobody reads its manifest")
         plugin = self.found()
-        place = manifest.locate(plugin.module)
-        kind = "package" if place is not None and place.folders else "file"
+        kind = "package" if self._is_package() else "file"
         assert plugin.manifest, (
             f"Expected {manifest.FILE} beside the {kind} {plugin.module.partition('.')[0]} with a table "
             f"[{plugin.kind}.{plugin.name}], was none. Without it there is no live mode."

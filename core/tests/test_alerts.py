@@ -1,0 +1,109 @@
+"""Alerts reach their transports, and never hold up whoever raises them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from trader.alerts import ROOM, Alerts
+from trader.model import Alert, Delivered, Failed, Severity
+
+
+class Transport:
+    """Keeps what it was given; answers as told."""
+
+    def __init__(self, answer: Delivered | Failed | BaseException | None = None) -> None:
+        self.answer, self.sent, self.earlier = answer or Delivered("ok"), [], []
+        self.go = threading.Event()
+        self.go.set()
+
+    def check(self) -> None:
+        return None
+
+    def send(self, alert: Alert, earlier: Delivered | None) -> Delivered | Failed:
+        self.go.wait(10)
+        self.sent.append(alert)
+        self.earlier.append(earlier)
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.at = datetime(2020, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def alerts(*transports: Transport, faults: list[tuple[str, str]] | None = None, now: Watch | None = None) -> Alerts:
+    told = faults if faults is not None else []
+    named = [(f"t{number}", transport) for number, transport in enumerate(transports)]
+    return Alerts(named, now=now or Watch(), fault=lambda *fault: told.append(fault))
+
+
+def test_every_transport_gets_an_alert() -> None:
+    one, two = Transport(), Transport()
+    service = alerts(one, two)
+    service.raise_(Severity.ERROR, "order_unknown", "it may have arrived", {"order": "t1"})
+    service.close()
+    assert [alert.text for alert in one.sent + two.sent] == ["it may have arrived"] * 2
+    assert service.delivered == 2
+
+
+def test_a_transport_that_fails_or_raises_is_counted_and_the_others_still_deliver() -> None:
+    faults: list[tuple[str, str]] = []
+    bad, worse, good = Transport(Failed("503")), Transport(SystemExit("bye")), Transport()
+    service = alerts(bad, worse, good, faults=faults)
+    service.raise_(Severity.ERROR, "a", "b")
+    service.close()
+    assert (service.failed, service.delivered) == (2, 1)
+    assert faults == [("t0", "503"), ("t1", "SystemExit: bye")]
+
+
+def test_the_same_alert_is_held_back_for_an_hour_unless_critical() -> None:
+    watch, transport = Watch(), Transport()
+    service = alerts(transport, now=watch)
+    for _ in range(3):
+        service.raise_(Severity.WARNING, "data_unavailable", "no answer")
+        service.raise_(Severity.CRITICAL, "kill_switch", "halted")
+    watch.at += timedelta(hours=1)
+    service.raise_(Severity.WARNING, "data_unavailable", "no answer")
+    service.close()
+    sent = [alert.event for alert in transport.sent]
+    assert (sent.count("data_unavailable"), sent.count("kill_switch")) == (2, 3)
+    assert service.held_back == 2
+
+
+def test_a_repetition_carries_the_receipt_of_the_one_before_and_an_id_of_its_own() -> None:
+    watch, transport = Watch(), Transport(Delivered("message 1"))
+    service = alerts(transport, now=watch)
+    service.raise_(Severity.WARNING, "a", "b")
+    watch.at += timedelta(hours=2)
+    service.raise_(Severity.WARNING, "a", "b")
+    service.close()
+    assert transport.earlier == [None, Delivered("message 1")]
+    assert transport.sent[0].fingerprint == transport.sent[1].fingerprint
+    assert transport.sent[0].id != transport.sent[1].id
+
+
+def test_a_hanging_transport_holds_up_nobody_and_critical_alerts_always_find_room() -> None:
+    transport = Transport()
+    transport.go.clear()
+    service = alerts(transport)
+    for number in range(ROOM + 50):
+        service.raise_(Severity.WARNING, "flood", f"number {number}")
+    assert service.dropped > 0
+    service.raise_(Severity.CRITICAL, "kill_switch", "halted")
+    transport.go.set()
+    service.close()
+    assert transport.sent[-1].event == "kill_switch"
+
+
+def test_without_transports_alerts_are_still_told_to_whoever_watches() -> None:
+    seen: list[Alert] = []
+    service = Alerts([], now=Watch(), fault=lambda *_: None, raised=seen.append)
+    service.raise_(Severity.INFO, "a", "b")
+    service.close()
+    assert [alert.event for alert in seen] == ["a"]

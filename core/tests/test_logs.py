@@ -1,0 +1,64 @@
+"""JSON lines to a file, readable lines to a terminal."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from trader.env import Secret
+from trader.telemetry.logs import FILE, logger, set_up
+
+
+@pytest.fixture(autouse=True)
+def _quiet_afterwards() -> object:
+    yield
+    set_up(None, terminal=None)
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / FILE).read_text("utf-8").splitlines()]
+
+
+def test_a_fact_is_one_json_line_with_name_level_and_utc_time(tmp_path: Path) -> None:
+    set_up(tmp_path, terminal=None)
+    logger("session").bind(session="s1").info("fill", price=Decimal("1.50"), symbol="AAPL")
+    (line,) = lines(tmp_path)
+    assert line["event"] == "fill"
+    assert line["level"] == "info"
+    assert (line["price"], line["symbol"], line["session"]) == ("1.50", "AAPL", "s1")
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_the_terminal_shows_its_level_and_the_file_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(tmp_path, level="info", terminal="warning")
+    logger("session").debug("too_small")
+    logger("session").info("for_the_file")
+    logger("session").warning("for_both", reason="x")
+    assert [line["event"] for line in lines(tmp_path)] == ["for_the_file", "for_both"]
+    shown = capsys.readouterr().err
+    assert "for_both" in shown and "for_the_file" not in shown
+    assert "\x1b[" not in shown
+
+
+def test_setting_up_again_replaces_what_was_there(tmp_path: Path) -> None:
+    set_up(tmp_path / "a", terminal=None)
+    set_up(tmp_path / "b", terminal=None)
+    logger("session").info("once")
+    assert not (tmp_path / "a" / FILE).exists()
+    assert len(lines(tmp_path / "b")) == 1
+
+
+def test_an_exception_and_a_secret_are_logged_as_text(tmp_path: Path) -> None:
+    set_up(tmp_path, terminal=None)
+    try:
+        raise ValueError("bad bars")
+    except ValueError:
+        logger("session").exception("plugin_fault", key=Secret("hunter2hunter2"))
+    text = (tmp_path / FILE).read_text("utf-8")
+    assert "bad bars" in text
+    assert "hunter2" not in text
