@@ -129,7 +129,9 @@ class Place:
             (package / "plugin.toml").write_text(manifest, encoding="utf-8")
         info = self.site / f"{distribution.replace('-', '_')}-0.3.2.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.3.2\nSummary: A test\n", encoding="utf-8")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.3.2\nSummary: A test\n", encoding="utf-8"
+        )
         (info / "entry_points.txt").write_text(f"[trader.{plural}]\n{name} = {module}\n", encoding="utf-8")
         (info / "RECORD").write_text(f"{module}/__init__.py,,\n{info.name}/RECORD,,\n", encoding="utf-8")
 
@@ -151,7 +153,7 @@ class Place:
                 main(list(arguments))
             except SystemExit as end:
                 code = end.code
-            except BaseException:  # what a person would see as a traceback
+            except BaseException:  # noqa: BLE001 - what a person would see as a traceback
                 err.write(traceback.format_exc())
                 code = 1
         for name in set(sys.modules) - before:

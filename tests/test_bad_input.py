@@ -4,12 +4,12 @@ Every case runs the program's own `main`; the first test runs one of each kind a
 """
 
 import json
-import time
 from pathlib import Path
 
 import pytest
+from trader.clock import SystemClock
 
-STRATEGY = '''
+STRATEGY = """
 import numpy as np
 from pydantic import BaseModel
 from trader.hookspecs import hookimpl
@@ -30,7 +30,7 @@ class Mine:
 @hookimpl
 def provide_strategy(settings, env):
     {provide}
-'''
+"""
 
 
 def strategy(answer="return Signals(1.0)", more="", provide="return Mine()"):
@@ -113,8 +113,16 @@ def test_settings_with_a_byte_order_mark_are_read_or_refused_in_words(place, bas
         ('["AAA", "BBB"]', "[]", ["symbols"]),
         ("[brokers.paper]", '[brokers.paper]\ncash = "much"', ["settings.toml:", "cash", "much"]),
         ("[brokers.paper]", "[brokers.paper]\ncsh = 5", ["settings.toml:", "csh", "cash"]),
-        ("[brokers.paper]", '[application.portfolio]\nthreshold_weight = "2%"\n[brokers.paper]', ["threshold_weight", '"2%"', "0 to 1"]),
-        ("[brokers.paper]", "[application.portfolio]\nthreshold_weight = nan\n[brokers.paper]", ["threshold_weight", "nan"]),
+        (
+            "[brokers.paper]",
+            '[application.portfolio]\nthreshold_weight = "2%"\n[brokers.paper]',
+            ["threshold_weight", '"2%"', "0 to 1"],
+        ),
+        (
+            "[brokers.paper]",
+            "[application.portfolio]\nthreshold_weight = nan\n[brokers.paper]",
+            ["threshold_weight", "nan"],
+        ),
         ('[{ name = "buy_and_hold" }]', "[]", ["pipeline", "empty"]),
         ('name = "buy_and_hold"', 'nme = "buy_and_hold"', ["settings.toml:", "nme", "name"]),
     ],
@@ -143,7 +151,9 @@ def test_live_is_refused(place, base):
     refused(place.trader("run", "--live"), 6, "Live trading is refused", "--live")
 
 
-@pytest.mark.parametrize("arguments", [["runn"], ["run", "--cycles", "0"], ["run", "--pace", "-1"], ["run", "--once", "--cycles", "3"]])
+@pytest.mark.parametrize(
+    "arguments", [["runn"], ["run", "--cycles", "0"], ["run", "--pace", "-1"], ["run", "--once", "--cycles", "3"]]
+)
 def test_a_command_line_that_makes_no_sense(place, base, arguments):
     place.settings(base)
     refused(place.trader(*arguments), 2)
@@ -321,7 +331,7 @@ def test_a_second_session_on_one_state_folder_is_refused_and_the_first_goes_on(p
             if lock.exists() and lock.read_bytes().startswith(str(first.pid).encode()):
                 break
             assert first.poll() is None, first.communicate()
-            time.sleep(0.05)
+            SystemClock().sleep(0.05)
         refused(place.program("run"), 6, "Another session runs", str(first.pid), "trader.db")
         assert first.poll() is None
         assert place.trader("release").returncode == 0

@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 
 import pytest
+from trader.clock import SystemClock
 from trader.session import Session
 from trader.store import reading
 from trader.store.database import open_store
@@ -36,7 +35,8 @@ class Dicey:
         return Signals(np.clip(self.env.rng.normal(0.3, 0.5, len(history.symbols)) + self.asked % 3 / 10, -1, 1))
 
     def exits(self, history, positions):
-        return [ExitIntent(symbol, "guard", stop=float(low)) for symbol, low in zip(history.symbols, history.low[-1] * 0.97)]
+        levels = zip(history.symbols, history.low[-1] * 0.97)
+        return [ExitIntent(symbol, "guard", stop=float(level)) for symbol, level in levels]
 
     def save(self):
         return b"%d" % self.asked
@@ -124,14 +124,14 @@ def _wait_for(place, cycles, running):
             try:
                 store = open_store(place.database, read_only=True)
             except Exception:  # noqa: BLE001 - it is being made at this moment
-                time.sleep(0.05)
+                SystemClock().sleep(0.05)
                 continue
             try:
                 if len(reading.cycles(store, "main")) >= cycles:
                     return
             finally:
                 store.close()
-        time.sleep(0.02)
+        SystemClock().sleep(0.02)
     raise AssertionError("it did not get that far in time")
 
 
@@ -143,10 +143,7 @@ def test_what_the_sample_data_gives_does_not_depend_on_the_process(places, base)
     for name, seed in (("a", "1"), ("b", "2")):
         place = places(name)
         place.settings(text)
-        done = subprocess.run(
-            [sys.executable, "-c", "from trader.cli import main; main()", "run", "--cycles", "80", "--json"],
-            cwd=place.folder, env=place.environ() | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = place.program("run", "--cycles", "80", "--json", PYTHONHASHSEED=seed)
         assert done.returncode == 0, done.stderr
         prints.append(json.loads(done.stdout.splitlines()[-1])["fingerprint"])
     assert prints[0] == prints[1]

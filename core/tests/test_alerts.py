@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from trader.alerts import ROOM, Alerts
 from trader.model import Alert, Delivered, Failed, Severity
 
@@ -60,6 +62,25 @@ def test_a_transport_that_fails_or_raises_is_counted_and_the_others_still_delive
     service.close()
     assert (service.failed, service.delivered) == (2, 1)
     assert faults == [("t0", "503"), ("t1", "SystemExit: bye")]
+
+
+def test_a_delivery_that_failed_is_tried_again_under_the_same_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trader.alerts.PAUSES", (0.0, 0.01))
+
+    class Flaky(Transport):
+        def send(self, alert: Alert, earlier: Delivered | None) -> Delivered | Failed:
+            super().send(alert, earlier)
+            return Failed("503", retry_after=0.0) if len(self.sent) < 3 else Delivered("third")
+
+    transport, faults = Flaky(), []
+    service = alerts(transport, faults=faults)
+    service.raise_(Severity.ERROR, "a", "b")
+    while service.delivered + service.failed == 0:
+        threading.Event().wait(0.01)
+    service.close()
+    assert (service.delivered, service.failed, faults) == (1, 0, [])
+    assert len({alert.id for alert in transport.sent}) == 1
+    assert len(transport.sent) == 3
 
 
 def test_the_same_alert_is_held_back_for_an_hour_unless_critical() -> None:

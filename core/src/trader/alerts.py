@@ -1,5 +1,7 @@
 """Alerts to transports, without ever holding up trading: a bounded queue, a thread of its own, failures counted.
 
+A delivery that failed is tried again, after 1 and after 5 seconds or when the transport says; then it is given up.
+
 The same alert (event and text) is sent once an hour; what was held back is counted. Critical alerts are never held
 back, and never dropped for lower ones.
 """
@@ -17,6 +19,8 @@ from trader.protocols import AlertTransport
 
 QUIET = timedelta(hours=1)
 ROOM = 1_000
+PAUSES = (1.0, 5.0)
+LONGEST_PAUSE = 60.0
 
 
 class Alerts:
@@ -37,6 +41,7 @@ class Alerts:
         self._last: dict[str, datetime] = {}
         self.delivered = self.failed = self.dropped = self.held_back = 0
         self._count = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         if self._transports:
             self._thread.start()
@@ -62,7 +67,8 @@ class Alerts:
         return alert
 
     def close(self, timeout: float = 10.0) -> None:
-        """Deliver what waits, at most for `timeout` seconds."""
+        """Deliver what waits, at most for `timeout` seconds; nothing is tried again any more."""
+        self._closing.set()
         if self._transports:
             self._queue.put(None)
             self._thread.join(timeout)
@@ -74,13 +80,21 @@ class Alerts:
 
     def _send(self, name: str, transport: AlertTransport, alert: Alert) -> None:
         key = (name, alert.fingerprint)
-        try:
-            answer = transport.send(alert, self._receipts.get(key))
-        except BaseException as error:  # noqa: BLE001 - a transport that raises must not end the thread
-            answer = Failed(f"{type(error).__name__}: {error}")
-        if isinstance(answer, Delivered):
-            self.delivered += 1
-            self._receipts[key] = answer
-        else:
-            self.failed += 1
-            self._fault(name, answer.reason)
+        for pause in (*PAUSES, None):
+            answer = _tried(transport, alert, self._receipts.get(key))
+            if isinstance(answer, Delivered):
+                self.delivered += 1
+                self._receipts[key] = answer
+                return
+            asked = answer.retry_after if answer.retry_after is not None else pause
+            if pause is None or self._closing.wait(min(asked or 0.0, LONGEST_PAUSE)):
+                break
+        self.failed += 1
+        self._fault(name, answer.reason)
+
+
+def _tried(transport: AlertTransport, alert: Alert, earlier: Delivered | None) -> Delivered | Failed:
+    try:
+        return transport.send(alert, earlier)
+    except BaseException as error:  # noqa: BLE001 - a transport that raises must not end the thread
+        return Failed(f"{type(error).__name__}: {error}")

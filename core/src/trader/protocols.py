@@ -343,7 +343,7 @@ class DataSource(Protocol):
     """Closed bars. Without HasBarStream the session asks `bars` after each bar's end + the manifest's delay_seconds."""
 
     def open(self) -> Unavailable | None:
-        """Log in. provide_data_source does no network; this is retried with backoff."""
+        """Log in. provide_data_source does no network."""
 
     def close(self) -> None:
         """Let go of everything; at any time, from any thread; ends a blocked call."""

@@ -45,7 +45,9 @@ def test_an_allocator_that_misbehaves_holds_everything(cycle, answer, expected):
 
 def test_an_allocator_sees_only_symbols_with_an_opinion_other_than_0(cycle):
     allocator = Allocates(lambda signals: np.full(1, 0.5))
-    decision = cycle.decide({"A": [10.0], "B": [10.0], "C": [10.0]}, cycle.Says(cycle.Signals([0.0, 0.7, NAN])), allocator=allocator)
+    decision = cycle.decide(
+        {"A": [10.0], "B": [10.0], "C": [10.0]}, cycle.Says(cycle.Signals([0.0, 0.7, NAN])), allocator=allocator
+    )
     ((score, symbols, _),) = allocator.asked
     assert score.tolist() == [0.7] and symbols == ("B",)
     assert decision.target[0] == 0.0 and np.isnan(decision.target[2])
@@ -122,7 +124,12 @@ def test_the_first_refusal_of_an_order_is_kept_with_its_rule_and_numbers(cycle):
     decision = ruled(cycle, says_no, also)
     assert cycle.orders(decision) == [("A", "sell", 100)]
     ((order, refusal),) = decision.denied
-    assert order.symbol == "B" and (refusal.rule, refusal.reason, refusal.limit, refusal.value) == ("r1", "too big", 10.0, 20.0)
+    assert order.symbol == "B" and (refusal.rule, refusal.reason, refusal.limit, refusal.value) == (
+        "r1",
+        "too big",
+        10.0,
+        20.0,
+    )
     assert cycle.verdicts(decision)["B"] == "REFUSED"
 
 

@@ -54,13 +54,9 @@ def test_a_whole_cycle_places_no_rebalancing_order_inside_the_band(cycle, data):
         cash=cash,
         balancer=Threshold(band, relative),
     )
-    drift = {
-        name: abs(target - held[name] * price[name] / equity) for name, target in zip(names, targets, strict=True)
-    }
+    drift = {name: abs(target - held[name] * price[name] / equity) for name, target in zip(names, targets, strict=True)}
     inside = {
-        name
-        for name, target in zip(names, targets, strict=True)
-        if drift[name] < max(band, relative * target) - 1e-12
+        name for name, target in zip(names, targets, strict=True) if drift[name] < max(band, relative * target) - 1e-12
     }
     assume(inside)
     assert not {symbol for symbol, _, _ in cycle.orders(decision)} & inside

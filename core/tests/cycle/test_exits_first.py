@@ -59,9 +59,7 @@ def test_a_fraction_is_rounded_up_to_the_lot_and_never_exceeds_what_is_held(cycl
     rules = Instrument("A", lot=Decimal(lot))
     held = lots * rules.lot
     says = holds(cycle, intents=[ExitIntent("A", "some", fraction=fraction)])
-    decision = cycle.decide(
-        {"A": [10.0]}, says, held={"A": float(-held if short else held)}, instruments={"A": rules}
-    )
+    decision = cycle.decide({"A": [10.0]}, says, held={"A": float(-held if short else held)}, instruments={"A": rules})
     (order,) = (approved.order for approved in decision.approved)
     assert order.quantity % rules.lot == 0 and order.quantity <= held
     assert float(order.quantity) >= float(held) * fraction - 1e-6
@@ -138,7 +136,10 @@ def test_a_stop_is_placed_although_the_trade_beside_it_was_refused(cycle):
 
 
 def test_one_exit_a_symbol_leaving_goes_before_a_stop_and_the_settings_before_a_strategy(cycle):
-    says = holds(cycle, intents=[ExitIntent("A", "guard", stop=50.0), ExitIntent("A", "half", fraction=0.5), ExitIntent("B", "mine")])
+    says = holds(
+        cycle,
+        intents=[ExitIntent("A", "guard", stop=50.0), ExitIntent("A", "half", fraction=0.5), ExitIntent("B", "mine")],
+    )
     decision = cycle.decide(
         {"A": [100.0], "B": [80.0]}, says, held={"A": 100, "B": 10}, entry={"B": 100.0}, exits=ExitRules(stop=0.1)
     )
@@ -166,7 +167,9 @@ def test_what_a_strategy_sees_of_its_positions(cycle):
     seen = {}
 
     def look(history, positions):
-        seen.update({name: getattr(positions, name).tolist() for name in ("quantity", "weight", "gain", "entry_price", "bars")})
+        seen.update(
+            {name: getattr(positions, name).tolist() for name in ("quantity", "weight", "gain", "entry_price", "bars")}
+        )
         return ()
 
     close = {"A": [100.0, 110.0], "FLAT": [5.0, 5.0], "S": [50.0, 40.0]}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from trader.cycle.market import Market, Panel, check_bars
 from trader.errors import DataError, UsageError
 from trader.model import Array, Bars, Instrument

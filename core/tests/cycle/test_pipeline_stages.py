@@ -104,7 +104,9 @@ def test_a_later_stage_that_raises_leaves_no_score_of_an_earlier_one_standing(cy
 
 
 def test_opinions_meet_in_the_confidence_weighted_mean(cycle):
-    decision = scored(cycle, cycle.Signals([1.0, 0.5, 0.2], [0.5, 1.0, 1.0]), cycle.Signals([0.0, 0.5, 0.8], [0.25, 1.0, 0.5]))
+    decision = scored(
+        cycle, cycle.Signals([1.0, 0.5, 0.2], [0.5, 1.0, 1.0]), cycle.Signals([0.0, 0.5, 0.8], [0.25, 1.0, 0.5])
+    )
     assert scores(decision) == {"A": round(0.5 / 0.75, 9), "B": 0.5, "C": 0.4}
 
 
@@ -196,7 +198,8 @@ def test_F50_a_strategy_sees_no_future_and_exactly_its_lookback(cycle, data):
         return cycle.Signals(np.clip(change + 0.5, -1, 1))
 
     decisions = [
-        cycle.decide(values, cycle.Says(momentum, lookback), row=here, held={"A": 3}).encode() for values in (close, later)
+        cycle.decide(values, cycle.Says(momentum, lookback), row=here, held={"A": 3}).encode()
+        for values in (close, later)
     ]
     assert decisions[0] == decisions[1]
     for first, second in zip(*seen, strict=True):
@@ -240,7 +243,11 @@ def test_a_hole_is_carried_with_volume_0_and_not_traded(cycle):
     seen = {}
 
     def looks(history):
-        seen.update(close=history.close[:, 0].tolist(), volume=history.volume[:, 0].tolist(), traded=history.traded[:, 0].tolist())
+        seen.update(
+            close=history.close[:, 0].tolist(),
+            volume=history.volume[:, 0].tolist(),
+            traded=history.traded[:, 0].tolist(),
+        )
         return cycle.Signals(0.0)
 
     cycle.decide({"A": [10.0, None, 12.0], "B": [1.0, 1.0, 1.0]}, cycle.Says(looks, lookback=3))

@@ -41,7 +41,11 @@ def books(draw, *, margin=True, short=True):
 
 def equity_of(instruments, prices, held, cash):
     worth = sum(
-        (held[name] * prices[name] * rules.multiplier for name, rules in instruments.items() if rules.settlement == "cash"),
+        (
+            held[name] * prices[name] * rules.multiplier
+            for name, rules in instruments.items()
+            if rules.settlement == "cash"
+        ),
         Decimal(0),
     )
     return cash + worth

@@ -46,7 +46,15 @@ def report():
 
     def make(state, filled=0, *, of="o1", quantity=100, venue_id="v1", reason=""):
         return OrderReport(
-            f"k-{of}", venue_id, "X", Side.BUY, Decimal(quantity), Decimal(str(filled)), OrderState(state), NOON, reason=reason
+            f"k-{of}",
+            venue_id,
+            "X",
+            Side.BUY,
+            Decimal(quantity),
+            Decimal(str(filled)),
+            OrderState(state),
+            NOON,
+            reason=reason,
         )
 
     return make

@@ -131,13 +131,19 @@ def test_open_orders_come_back_from_the_store_in_their_order(order):
     news=st.randoms(use_true_random=False),
     end=st.sampled_from(["canceled", "expired", "filled"]),
 )
-def test_whatever_the_order_of_the_news_an_order_ends_once_with_the_sum_of_its_fills(order, fill, report, noon, parts, news, end):
+def test_whatever_the_order_of_the_news_an_order_ends_once_with_the_sum_of_its_fills(
+    order, fill, report, noon, parts, news, end
+):
     total = sum(parts)
     quantity = total if end == "filled" else total + 5
     blotter = Blotter()
     blotter.submitting([order("o1", quantity=quantity)])
     events = [("fill", fill(f"e{n}", quantity=part)) for n, part in enumerate(parts)]
-    events += [("ack", Accepted("v1")), ("report", report(end, total, quantity=quantity)), ("report", report("working", quantity=quantity))]
+    events += [
+        ("ack", Accepted("v1")),
+        ("report", report(end, total, quantity=quantity)),
+        ("report", report("working", quantity=quantity)),
+    ]
     news.shuffle(events)
     moves = []
     for kind, what in events:

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trader.orders.ids import IdMint
 
-TEXT = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12).filter(lambda text: "\x1f" not in text)
+TEXT = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12).filter(
+    lambda text: "\x1f" not in text
+)
 INTENT = st.tuples(st.binary(max_size=16), TEXT, TEXT, TEXT, TEXT, st.integers(0, 9), st.integers(0, 9))
 
 

@@ -136,7 +136,9 @@ def test_the_entry_time_is_that_of_the_first_fill_since_flat(fill):
     ledger, rules = Ledger("USD", Decimal(0)), Instrument("X")
     times = []
     for number, (side, quantity) in enumerate([("buy", 1), ("buy", 1), ("sell", 1), ("sell", 1), ("buy", 1)]):
-        times.append(ledger.after_fill(fill(f"e{number}", side, quantity, 10, minutes=number), None, rules).holding.entry_time)
+        times.append(
+            ledger.after_fill(fill(f"e{number}", side, quantity, 10, minutes=number), None, rules).holding.entry_time
+        )
     assert [time and time.minute for time in times] == [0, 0, 0, None, 4]
 
 

@@ -85,7 +85,7 @@ def test_an_illegal_step_of_the_program_is_no_error_that_anybody_handles():
 
 
 def test_what_is_unresolved_is_what_left_and_has_not_ended():
-    assert UNRESOLVED == set(OrderState) - TERMINAL - {OrderState.PLANNED}
+    assert set(OrderState) - TERMINAL - {OrderState.PLANNED} == UNRESOLVED
 
 
 @pytest.mark.parametrize(

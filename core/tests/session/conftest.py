@@ -43,7 +43,9 @@ class Venue(SimulatedVenue):
 
     def submit(self, order):
         self.overlaps += [
-            (one.key, order.client_id) for one in self.orders() if one.symbol == order.symbol and one.time < order.decided_at
+            (one.key, order.client_id)
+            for one in self.orders()
+            if one.symbol == order.symbol and one.time < order.decided_at
         ]
         outcome = None if self.lost else super().submit(order)
         if isinstance(self.answer, BaseException):
@@ -86,7 +88,7 @@ class Says:
         return self.answer(history, self.calls) if callable(self.answer) else self.answer
 
 
-def bars_of(close, *, open=None, high=None, low=None, volume=10_000.0, hours=24):
+def bars_of(close, *, opens=None, high=None, low=None, volume=10_000.0, hours=24):
     """close: symbol -> closes (None: no bar). An open is the close before unless given."""
     symbols = tuple(close)
 
@@ -99,12 +101,12 @@ def bars_of(close, *, open=None, high=None, low=None, volume=10_000.0, hours=24)
 
     closes = table(close, np.empty((0, len(symbols))))
     before = np.vstack([closes[:1], closes[:-1]])
-    opens = table(open, np.where(np.isnan(before), closes, before))
-    highs, lows = table(high, np.maximum(opens, closes)), table(low, np.minimum(opens, closes))
+    first = table(opens, np.where(np.isnan(before), closes, before))
+    highs, lows = table(high, np.maximum(first, closes)), table(low, np.minimum(first, closes))
     volumes = np.where(np.isnan(closes), np.nan, volume)
     step = np.timedelta64(hours, "h")
     start = np.datetime64("2024-01-01", "ns") + np.arange(len(closes)) * step
-    return Bars(symbols, "1d" if hours == 24 else f"{hours}h", start, start + step, opens, highs, lows, closes, volumes)
+    return Bars(symbols, "1d" if hours == 24 else f"{hours}h", start, start + step, first, highs, lows, closes, volumes)
 
 
 def now(work):
@@ -177,5 +179,12 @@ class Play:
 def book():
     """The words that the tests of a book at work are written in."""
     return SimpleNamespace(
-        Play=Play, Says=Says, Style=Style, bars=bars_of, Signals=Signals, Weights=Weights, Stage=Stage, GTC=TimeInForce.GTC
+        Play=Play,
+        Says=Says,
+        Style=Style,
+        bars=bars_of,
+        Signals=Signals,
+        Weights=Weights,
+        Stage=Stage,
+        GTC=TimeInForce.GTC,
     )

@@ -1,4 +1,4 @@
-"""A book at work: orders that take their time, exits at the venue, plugins that fail, and money that is always there."""
+"""A book at work: orders that take their time, exits at the venue, plugins that fail, money that is always there."""
 
 from decimal import Decimal
 
@@ -46,7 +46,9 @@ def follows(book, plan):
 def test_a_symbol_with_a_non_terminal_order_is_never_planned_again(book, data):
     bars, plan = data.draw(random_bars(book)), data.draw(wishes())
     style = book.Style(book.GTC, data.draw(st.sampled_from([None, 0.0, 0.05])))
-    play = book.Play(bars, follows(book, plan), terms=Terms(participation=0.01), style=style, shorting=data.draw(st.booleans()))
+    play = book.Play(
+        bars, follows(book, plan), terms=Terms(participation=0.01), style=style, shorting=data.draw(st.booleans())
+    )
     for report in play.steps():
         open_before = {
             request.symbol
@@ -149,7 +151,7 @@ class Guards:
 
 
 def test_a_stop_order_stands_at_the_venue_and_leaves_when_the_bar_touches_it(book):
-    bars = book.bars({"A": [100.0, 100.0, 100.0, 94.0, 94.0]}, open={"A": [100, 100, 100, 99, 94]})
+    bars = book.bars({"A": [100.0, 100.0, 100.0, 94.0, 94.0]}, opens={"A": [100, 100, 100, 99, 94]})
     play = book.Play(bars, Guards(book, [95.0]))
     play.step()
     play.step()
@@ -179,9 +181,7 @@ def test_a_standing_stop_is_cancelled_before_the_position_is_traded(book):
             return self.book.Weights([0.5 if self.calls < 3 else 0.0])
 
     play = book.Play(book.bars({"A": [100.0] * 7}), Sells(book, [95.0]))
-    purposes = []
-    for _ in play.steps():
-        purposes.append([str(order.purpose) for order in play.sent])
+    purposes = [[str(order.purpose) for order in play.sent] for _ in play.steps()]
     assert purposes == [["rebalance"], ["stop"], [], [], ["rebalance"], [], []]
     assert play.held("A") == 0 and play.venue.orders() == () and play.venue.overlaps == []
 
@@ -307,7 +307,9 @@ def test_a_plugin_starts_with_the_state_that_was_stored(book):
             return msgspec.structs.replace(super().load(), plugins={"s1": b"41"})
 
     strategy = Counts(book)
-    play = book.Play(book.bars({"A": [100.0] * 2}), strategy, stateful=[("s1", strategy)], journal=Stored(b"x", keep=True))
+    play = book.Play(
+        book.bars({"A": [100.0] * 2}), strategy, stateful=[("s1", strategy)], journal=Stored(b"x", keep=True)
+    )
     play.step()
     assert strategy.loaded == [b"41"] and strategy.count == 42
 

@@ -6,7 +6,6 @@ import asyncio
 import threading
 
 import pytest
-
 from trader.session.lanes import InlineLane, Priority, ThreadLane
 
 

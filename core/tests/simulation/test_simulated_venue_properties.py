@@ -237,3 +237,12 @@ def test_the_short_way_of_plain_market_orders_gives_what_the_general_rules_give(
         seen.append((steps, reports, start._tickets.sells, list(start._tickets.working)))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][2] == sum(report.side is Side.SELL for report in start.orders())
+
+
+def test_a_plain_market_buy_that_cash_pays_for_but_not_its_fee_is_cut_by_the_general_rules():
+    venue = SimulatedVenue(D(1000), terms=Terms(fee=PerOrder(D("0.7"))), instruments=RULES.values())
+    row = np.array([(100.0, 100.0, 100.0, 100.0, 1e6)] + [(np.nan,) * 5] * 2).T
+    play(venue, [([("A", Side.BUY, D(10), OrderType.MARKET, TimeInForce.DAY, None, None, False)], row, 1)])
+    (fill,) = venue.fills(ALWAYS)
+    assert (fill.quantity, fill.fee, venue.account().cash) == (D(9), D("0.7"), D("99.3"))
+    assert venue.order(OrderRef("", "0-0", "A")).state is OrderState.CANCELED

@@ -108,33 +108,35 @@ class Orders:
     @cached_property
     def orders(self) -> list[OrderRequest]:
         """The rows as they leave: exact, with their ids."""
-        grid, stamp = self.grid, self.stamp
+        grid, ids, key, book, at = self.grid, self.stamp.ids, self.stamp.key, self.stamp.book, self.stamp.at
+        symbols, purpose, buy, sell = grid.symbols, self.purpose, Side.BUY, Side.SELL
+        kinds = [(leg.type, leg.time_in_force, leg.type is OrderType.LIMIT) for leg in self.legs]
         made = []
         rows = zip(
             self.column.tolist(), self.lots.tolist(), self.increases.tolist(), self.leg.tolist(), self.level.tolist(),
             self.mark[self.column].tolist(), strict=True,
         )  # fmt: skip
         for column, lots, increases, number, ticks, mark in rows:
-            leg = self.legs[number // 2]
+            kind, time_in_force, limits = kinds[number // 2]
             level = grid.price(column, ticks) if ticks else None
-            stops = level is not None and leg.type is not OrderType.LIMIT
-            client_id = stamp.ids(grid.symbols[column], number)
+            symbol = symbols[column]
+            client_id = ids(symbol, number)
             made.append(
                 OrderRequest(
                     client_id,
-                    stamp.key(client_id),
-                    stamp.book,
-                    grid.symbols[column],
-                    Side.BUY if lots > 0 else Side.SELL,
+                    key(client_id),
+                    book,
+                    symbol,
+                    buy if lots > 0 else sell,
                     grid.quantity(column, abs(lots)),
-                    leg.type,
-                    leg.time_in_force,
-                    None if stops else level,
-                    level if stops else None,
+                    kind,
+                    time_in_force,
+                    level if limits else None,
+                    None if limits else level,
                     not increases,
-                    self.purpose,
-                    grid.price(column, mark),
-                    stamp.at,
+                    purpose,
+                    mark * grid.ticks[column],
+                    at,
                 )
             )
         return made

@@ -17,6 +17,9 @@ S = OrderState
 # An enum's member costs more to look up than most of what is done with it here.
 SUBMITTING, WORKING, CLOSING, FILLED = S.SUBMITTING, S.WORKING, S.CLOSING, S.FILLED
 ACK, FILL = Cause.ACK, Cause.FILL
+# Two ways that nearly every order takes are looked up in the table once, here.
+ACKED, DONE = step(SUBMITTING, WORKING, ACK), step(CLOSING, FILLED, FILL)
+CLOSES = frozenset(state for state in S if legal(state, CLOSING, FILL)) | {CLOSING}
 
 
 class LiveOrder:
@@ -70,8 +73,8 @@ class Blotter:
             order.venue_id = outcome.venue_id or order.venue_id
             if order.state is not SUBMITTING:
                 return []
-            order.state = step(SUBMITTING, WORKING, ACK)
-            return [Move(client_id, WORKING, ACK, at, "", order.venue_id, order.filled)]
+            order.state = ACKED
+            return [Move(client_id, ACKED, ACK, at, "", order.venue_id, order.filled)]
         if isinstance(outcome, Refusal):
             return [self._move(order, S.NOT_SENT, Cause.GATE, at, f"{outcome.rule}: {outcome.reason}")]
         if isinstance(outcome, Rejected):
@@ -100,11 +103,12 @@ class Blotter:
         """A booked fill: implies that the order works there; the last one closes it."""
         order.filled += fill.quantity
         if order.filled >= order.request.quantity:
-            closing = order.state if order.state is CLOSING else step(order.state, CLOSING, FILL)
-            order.state = step(closing, FILLED, FILL)
+            if order.state not in CLOSES:
+                step(order.state, CLOSING, FILL)
+            order.state = DONE
             client_id = order.request.client_id
             del self._open[client_id], self._keys[order.request.key]
-            return [Move(client_id, FILLED, FILL, fill.time, "", order.venue_id, order.filled)]
+            return [Move(client_id, DONE, FILL, fill.time, "", order.venue_id, order.filled)]
         if order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
         return [Move(order.request.client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]

@@ -25,7 +25,7 @@ def after_trade(
     after = quantity + signed
     if not quantity:
         return Holding(held.symbol, after, price, time, held.realized), ZERO
-    if (quantity > 0) is (signed > 0):
+    if (quantity > ZERO) is (signed > ZERO):
         average = (held.price * quantity + price * signed) / after
         return Holding(held.symbol, after, average, held.entry_time, held.realized), ZERO
     closed = quantity if abs(signed) >= abs(quantity) else -signed
@@ -33,7 +33,7 @@ def after_trade(
     realized = held.realized + profit
     if not after:
         return Holding(held.symbol, after, ZERO, None, realized), profit
-    if (after > 0) is (quantity > 0):
+    if (after > ZERO) is (quantity > ZERO):
         return Holding(held.symbol, after, held.price, held.entry_time, realized), profit
     return Holding(held.symbol, after, price, time, realized), profit
 
@@ -62,10 +62,10 @@ class Ledger:
         if held is None:
             held = Holding(fill.symbol, ZERO, ZERO, None, ZERO)
         signed = fill.quantity if fill.side is BUY else -fill.quantity
-        holding, profit = after_trade(held, signed, fill.price, fill.time, instrument.multiplier)
+        multiplier = instrument.multiplier
+        holding, profit = after_trade(held, signed, fill.price, fill.time, multiplier)
         if instrument.settlement == "cash":
-            moved = signed * fill.price
-            self.cash -= moved if instrument.multiplier == 1 else moved * instrument.multiplier
+            self.cash -= signed * fill.price * multiplier
         else:
             self.cash += profit
         if fill.fee and fill.fee_currency in ("", self.currency):

@@ -46,7 +46,8 @@ from trader.session.standing import Standing
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(days=1)
 STRIKES = 3
-CORE = "core"
+CORE = "trader.core"
+"""What the engine itself keeps among the plugins' states; no instance can have a dot in its name."""
 NO_ANSWER = Unknown("timeout", "no answer in time")
 
 
@@ -109,7 +110,6 @@ class Engine:
         """How many fills of the moment `_since` are booked, and the id of the last one."""
         self._strikes: dict[str, int] = {}
         self._sent: list[tuple[str, int]] = []
-        self.strangers: set[str] = set()
         self._recall(state)
 
     def _begin(self, instance: str, plugin: HasState) -> bytes:
@@ -313,6 +313,9 @@ class Engine:
         moves: list[Move] = []
         instruments, blotter, ledger = self.market.instruments, self.blotter, self.ledger
         for fill in fills:
+            if fill.symbol not in instruments:
+                report.unreached.append(f"fill {fill.execution_id} of {fill.symbol}: not a symbol of this book")
+                continue
             order = blotter.by_key(fill.key)
             client_id = order.request.client_id if order is not None else None
             booking = ledger.after_fill(fill, client_id, instruments[fill.symbol])
@@ -397,7 +400,7 @@ class Engine:
         self._book_events([opening], report)
 
     async def agree(self) -> None:
-        """Warm start: positions and cash must be what the venue says. Refused with the difference otherwise."""
+        """Warm start: the positions must be what the venue says. Refused with the difference otherwise."""
         positions = await self._ask(Priority.QUERY, self.broker.positions)
         if isinstance(positions, Unavailable):
             raise Unreachable(f"Broker of book '{self.name}' does not answer: {positions.reason}")

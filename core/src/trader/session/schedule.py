@@ -8,7 +8,6 @@ that it decided on, so the same bar is never decided twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -72,18 +71,18 @@ async def follow(session: Session, cycles: int | None, progress: Progress) -> No
     waiting: set[str] = set()
     scheduler = AsyncIOScheduler(timezone=UTC)
 
-    def post(book: Book) -> Callable[[], None]:
-        def fire() -> None:
-            if book.name not in waiting:
-                waiting.add(book.name)
-                due.put_nowait(book)
+    def post(book: Book) -> None:
+        if book.name not in waiting:
+            waiting.add(book.name)
+            due.put_nowait(book)
 
-        return fire
+    async def fire(book: Book) -> None:  # APScheduler runs a coroutine function on this loop, any other in a pool
+        post(book)
 
     for book in session.books:
         plan = trigger(book.parts.settings.schedule, book.engine.market.panel.timeframe, book.parts.feed.delay)
-        scheduler.add_job(_Async(post(book)), _as_trigger(plan), misfire_grace_time=None, coalesce=True)
-        post(book)()
+        scheduler.add_job(fire, _as_trigger(plan), args=[book], misfire_grace_time=None, coalesce=True)
+        post(book)
     scheduler.start()
     try:
         left = {book.name: cycles for book in session.books}
@@ -104,16 +103,6 @@ async def follow(session: Session, cycles: int | None, progress: Progress) -> No
         scheduler.shutdown(wait=False)
     if not session.world.stopping.is_set():
         session.stop("cycles")
-
-
-class _Async:
-    """A plain function as a coroutine function: it then runs on the loop, not in a pool."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-
-    async def __call__(self) -> None:
-        self._work()
 
 
 def _as_trigger(plan: Any) -> Any:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -132,7 +133,7 @@ class Session:
         self._observers = Observers(members_of(self.books), self._observer_fault)
         self.world.market_now = (lambda: self._market_now or self.world.clock.now()) if recorded else None
         self.held = hold
-        asyncio.run(self._meet())
+        _complete(self._meet())
         names = [book.name for book in self.books]
         self.log.info(START_EVENTS[self.kind], mode=settings.trading.mode, books=names, hold=hold)
         self._observers.notify("on_session_start", session=self.id, mode=settings.trading.mode, at=self.world.now())
@@ -306,7 +307,7 @@ class Session:
         if not self.settings.application.schedule.run_forever:
             cycles = 1
         try:
-            asyncio.run(self._run(cycles, pace, progress or _quiet))
+            _complete(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
             with suppress(StoreError):  # the first error is the one to tell: a full disk fails here too
@@ -438,6 +439,17 @@ class Session:
 
     def _alert_fault(self, transport: str, reason: str) -> None:
         self.log.error("alert_failed", transport=transport, reason=reason)
+
+
+def _complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, in a thread of its own where this one has a loop already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def _quiet(_book: Book, _report: Report) -> None:

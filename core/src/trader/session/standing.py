@@ -36,6 +36,8 @@ class Standing:
         self._odd: set[str] = set()
         self._margin: set[str] = set()
         self._groups = self._factor_groups()
+        self._plain = all(grid.whole_lots) and bool(grid.cash_settled.all())
+        """Lots of one unit, paid in cash: a quantity is its lots, and nothing is left over."""
         self._entered: list[datetime | None] = [None] * len(panel.symbols)
         self._hold(list(ledger.holdings.values()), 0)
 
@@ -60,9 +62,12 @@ class Standing:
             return
         portfolio, entered = self.portfolio, self._entered
         columns = [self.panel.column[held.symbol] for held in holdings]
-        lots = [self._lots(held, column) for held, column in zip(holdings, columns, strict=True)]
+        quantity = np.array([float(held.quantity) for held in holdings])
+        lots = np.trunc(quantity).astype(np.int64)
+        if self._odd or not (self._plain and (lots == quantity).all()):
+            lots = np.array([self._lots(held, column) for held, column in zip(holdings, columns, strict=True)])
         portfolio.lots[columns] = lots
-        portfolio.quantity[columns] = [float(held.quantity) for held in holdings]
+        portfolio.quantity[columns] = quantity
         portfolio.entry_price[columns] = [float(held.price) for held in holdings]
         for held, column in zip(holdings, columns, strict=True):
             if held.entry_time is not entered[column]:

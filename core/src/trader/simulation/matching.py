@@ -120,7 +120,7 @@ class Matcher:
                     and lots <= room[column]
                     and order.day is None
                     and request.decided_at <= start
-                    and not request.reduce_only
+                    and (sign < 0 or not request.reduce_only)  # a sale of what is held reduces
                 ):
                     ticks = against(sign, opens[column])
                     amount = lots * ticks * listing.unit

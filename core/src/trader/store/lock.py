@@ -55,7 +55,7 @@ class InstanceLock:
             raise Refused(
                 f"Another session runs on this database (process {holder}).",
                 where=str(self.path),
-                todo="Stop it first (`trader stop`), or give this one a state folder of its own.",
+                todo="Stop it first (Ctrl-C in its terminal), or give this one a state folder of its own.",
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()).encode())

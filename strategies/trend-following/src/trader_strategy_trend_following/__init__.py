@@ -53,8 +53,8 @@ class TrendFollowing:
 
     def _measure(self, close: Array) -> tuple[Array, Array, Array]:
         """(time, symbols) closes -> score, fast and slow average, at each row that has `lookback` rows."""
-        fast = rolling_mean(close, self.fast)[self.slow - self.fast + 1 :]
-        slow = rolling_mean(close, self.slow)[1:]
+        fast = rolling_mean(close[self.slow - self.fast + 1 :], self.fast)
+        slow = rolling_mean(close[1:], self.slow)
         returns = close[1:] / close[:-1] - 1
         volatility = np.sqrt(rolling_mean(returns**2, self.slow))
         noise = volatility * np.sqrt((self.slow - self.fast) / 2)
