@@ -6,7 +6,6 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from trader.alerts import ROOM, Alerts
 from trader.model import Alert, Delivered, Failed, Severity
 

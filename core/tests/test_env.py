@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from trader.clock import SystemClock, VirtualClock
 from trader.env import Secret, Secrets, World
 from trader.errors import SettingsError

@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from trader.env import Secret
 from trader.telemetry.logs import FILE, logger, set_up
 

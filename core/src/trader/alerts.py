@@ -80,17 +80,20 @@ class Alerts:
 
     def _send(self, name: str, transport: AlertTransport, alert: Alert) -> None:
         key = (name, alert.fingerprint)
-        for pause in (*PAUSES, None):
-            answer = _tried(transport, alert, self._receipts.get(key))
+        answer = _tried(transport, alert, self._receipts.get(key))
+        for pause in PAUSES:
             if isinstance(answer, Delivered):
-                self.delivered += 1
-                self._receipts[key] = answer
-                return
-            asked = answer.retry_after if answer.retry_after is not None else pause
-            if pause is None or self._closing.wait(min(asked or 0.0, LONGEST_PAUSE)):
                 break
-        self.failed += 1
-        self._fault(name, answer.reason)
+            asked = answer.retry_after if answer.retry_after is not None else pause
+            if self._closing.wait(min(asked, LONGEST_PAUSE)):
+                break
+            answer = _tried(transport, alert, self._receipts.get(key))
+        if isinstance(answer, Delivered):
+            self.delivered += 1
+            self._receipts[key] = answer
+        else:
+            self.failed += 1
+            self._fault(name, answer.reason)
 
 
 def _tried(transport: AlertTransport, alert: Alert, earlier: Delivered | None) -> Delivered | Failed:

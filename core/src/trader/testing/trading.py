@@ -141,7 +141,9 @@ def trade(
         Coverage(~np.isin(bars.symbols, references(stages)), max(1, len(bars))),
         Grid(bars.symbols, place.instruments),
         balancer=balancer or Threshold(),
-        portfolio_rules=[(_name(rule), rule) for rule in rules if isinstance(rule, PortfolioRule) and callable(rule.limit)],
+        portfolio_rules=[
+            (_name(rule), rule) for rule in rules if isinstance(rule, PortfolioRule) and callable(rule.limit)
+        ],
         order_rules=[(_name(rule), rule) for rule in rules if isinstance(rule, RiskRule)],
         exits=exits or ExitRules(),
         cash_buffer=cash_buffer,
