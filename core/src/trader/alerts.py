@@ -46,10 +46,13 @@ class Alerts:
         if self._transports:
             self._thread.start()
 
-    def raise_(self, severity: Severity, event: str, text: str, facts: Mapping[str, str] | None = None) -> Alert | None:
-        """The alert that is now on its way; None if it was held back or there is no room for it."""
+    def raise_(
+        self, severity: Severity, event: str, text: str, facts: Mapping[str, str] | None = None, *, same: str = ""
+    ) -> Alert | None:
+        """The alert that is now on its way; None if it was held back or there is no room for it. `same`: what makes it
+        the same alert as an earlier one, if not its text."""
         now = self._now()
-        fingerprint = blake2b(f"{event}\x1f{text}".encode(), digest_size=8).hexdigest()
+        fingerprint = blake2b(f"{event}\x1f{same or text}".encode(), digest_size=8).hexdigest()
         last = self._last.get(fingerprint)
         if severity is not Severity.CRITICAL and last is not None and now - last < QUIET:
             self.held_back += 1

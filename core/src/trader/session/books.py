@@ -149,9 +149,11 @@ class Book:
         when = f"in cycle {decision.at:%Y-%m-%d %H:%M}"
         call = CALLS.get(fault.method, f"{fault.method}()")
         text = describe_fault(made, call, fault.error, when) if made else f"{fault.instance}: {fault.error}"
-        level = self._first_time(f"{fault.instance} {fault.method} {fault.error!r}", error=True)
+        same = f"{fault.instance} {fault.method} {fault.error!r}"
+        level = self._first_time(same, error=True)
         level("plugin_fault", plugin=fault.instance, method=fault.method, outcome=fault.outcome, text=text)
-        self._alerts.raise_(Severity.ERROR, "plugin_fault", f"{text}\n  {fault.outcome.capitalize()}.")
+        told = f"{text}\n  {fault.outcome.capitalize()}."
+        self._alerts.raise_(Severity.ERROR, "plugin_fault", told, same=f"{self.name} {same}")
 
     def _first_time(self, what: str, *, error: bool = False) -> Any:
         """The log method for it: loud once, then only in the file. A fault that comes every cycle fills no screen."""

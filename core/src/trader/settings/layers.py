@@ -34,8 +34,11 @@ class Raw:
     """Where each key was last set: "settings.toml:41", "environment TRADER_TRADING__MODE", "--set trading.mode"."""
 
     def origin(self, key: Sequence[str | int]) -> str:
-        """The place of a key, or of the nearest table around it."""
+        """The place of a key; of a table that no document has a head for, its first key's; else the table around it."""
         path = tuple(key)
+        if path not in self.origins:
+            inside = next((known for known in self.origins if known[: len(path)] == path), None)
+            path = inside or path
         while path:
             if path in self.origins:
                 return self.origins[path]

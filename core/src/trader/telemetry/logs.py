@@ -53,14 +53,28 @@ def set_up(folder: Path | None, *, level: str = "info", terminal: str | None = "
     if terminal is not None:
         screen = logging.StreamHandler(sys.stderr)
         screen.setLevel(terminal.upper())
-        colors = sys.stderr.isatty()
-        screen.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=colors), shared))
+        screen.setFormatter(_formatter(_for_people, shared))
         root.addHandler(screen)
 
 
 def _formatter(renderer: Any, shared: list[Any]) -> logging.Formatter:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=[remove, renderer], foreign_pre_chain=shared)
+
+
+def _for_people(_logger: Any, _method: str, event: dict[str, Any]) -> str:
+    """One line: time, level if it is not info, event, facts. A `text` that was written for people stands below."""
+    level, text = event.pop("level", "info"), event.pop("text", None)
+    time, trace = str(event.pop("timestamp", ""))[11:19], event.pop("exception", None)
+    head = f"{time}Z {'' if level == 'info' else level + ' '}{event.pop('event', '')}"
+    facts = "  ".join(f"{name}={_shown(value)}" for name, value in event.items() if name != "session")
+    below = "".join("\n  " + str(part).replace("\n", "\n  ") for part in (text, trace) if part)
+    return f"{head}  {facts}".rstrip() + below
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return repr(text) if " " in text else text
 
 
 def _json(event: dict[str, Any], **_: Any) -> str:
