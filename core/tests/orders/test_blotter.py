@@ -108,6 +108,13 @@ def test_a_report_resolves_what_was_unknown(blotter, report, noon):
     assert (move.state, move.venue_id) == (S.WORKING, "v7")
 
 
+def test_a_cancel_without_an_answer_is_over_when_the_venue_shows_the_order_at_work(blotter, report, noon):
+    blotter.outcome("o1", Accepted("v1"), noon)
+    blotter.cancel_sent("o1", noon)
+    blotter.cancel_outcome("o1", Unknown("timeout", "?"), noon)
+    assert states(blotter.report(report("working"), noon)) == [S.WORKING]
+
+
 def test_a_rejection_after_a_fill_is_an_illegal_step_of_the_program(blotter, fill, noon):
     blotter.fill(blotter.get("o1"), fill("e1", quantity=40))
     with pytest.raises(IllegalTransition):

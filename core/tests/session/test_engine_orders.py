@@ -175,6 +175,14 @@ def test_a_stop_whose_level_moves_is_replaced_and_never_doubled(book):
     assert working == [["95.00"], ["95.00"], [], ["96.00"], ["96.00"], ["96.00"]]
 
 
+def test_a_standing_stop_that_nobody_asks_for_any_more_is_cancelled(book):
+    play = book.Play(book.bars({"A": [100.0] * 6}), Guards(book, [95.0, 95.0, None]))
+    play.step()  # buys
+    standing = [[str(report.stop_price) for report in play.venue.orders()] for _ in play.steps()]
+    assert standing == [["95.00"], ["95.00"], [], [], []]
+    assert play.held("A") > 0 and play.engine.open_orders() == []
+
+
 def test_a_standing_stop_is_cancelled_before_the_position_is_traded(book):
     class Sells(Guards):
         def score(self, history):

@@ -86,6 +86,7 @@ def decide(
         return decision
     due = _due(desk, target, held, portfolio, price, verdict, decision)
     ready = _without_orders(leaving, portfolio, grid, decision)
+    _retire_stops(leaving, portfolio, decision)
     _leave(desk, [one for one in ready if one.stop is None], portfolio, stamp, mark, book, decision)
     _plan(desk, market, due, target, portfolio, stamp, mark, book, decision)
     # A trade and a stop together could sell more than is held: the stop is placed when no trade is on its way.
@@ -198,6 +199,17 @@ def _without_orders(
             known = {ref.client_id for ref in decision.cancels}
             decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
     return ready
+
+
+def _retire_stops(leaving: list[exits.Exit], portfolio: Portfolio, decision: Decision) -> None:
+    """Cancel standing stops that nobody asked for again. One whose strategy failed in this cycle is left standing."""
+    if any(fault.method == "exits" for fault in decision.faults):
+        return
+    asked = {one.column for one in leaving}
+    known = {ref.client_id for ref in decision.cancels}
+    for order in portfolio.working:
+        if order.stop is not None and order.column not in asked and order.cancellable:
+            decision.cancels += [order.ref] if order.ref.client_id not in known else []
 
 
 def _stands(stop: float, one: exits.Exit, portfolio: Portfolio, grid: Grid) -> bool:

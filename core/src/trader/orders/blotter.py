@@ -136,7 +136,7 @@ class Blotter:
             if order.state is not S.CLOSING:
                 step(order.state, S.CLOSING, Cause.REPORT)
             return [self._end(order, report.state, Cause.REPORT, at, report.reason)]
-        if report.state is S.WORKING and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
+        if report.state is S.WORKING and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT, S.CANCEL_UNKNOWN):
             return [self._move(order, S.WORKING, Cause.REPORT, at)]
         return []
 
