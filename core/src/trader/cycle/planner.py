@@ -110,6 +110,7 @@ class Orders:
         """The rows as they leave: exact, with their ids."""
         grid, ids, key, book, at = self.grid, self.stamp.ids, self.stamp.key, self.stamp.book, self.stamp.at
         symbols, purpose, buy, sell = grid.symbols, self.purpose, Side.BUY, Side.SELL
+        whole, lot, tick = grid.whole_lots, grid.lots, grid.ticks
         kinds = [(leg.type, leg.time_in_force, leg.type is OrderType.LIMIT) for leg in self.legs]
         made = []
         rows = zip(
@@ -118,7 +119,7 @@ class Orders:
         )  # fmt: skip
         for column, lots, increases, number, ticks, mark in rows:
             kind, time_in_force, limits = kinds[number // 2]
-            level = grid.price(column, ticks) if ticks else None
+            level = ticks * tick[column] if ticks else None
             symbol = symbols[column]
             client_id = ids(symbol, number)
             made.append(
@@ -128,14 +129,14 @@ class Orders:
                     book,
                     symbol,
                     buy if lots > 0 else sell,
-                    grid.quantity(column, abs(lots)),
+                    Decimal(abs(lots)) if whole[column] else abs(lots) * lot[column],
                     kind,
                     time_in_force,
                     level if limits else None,
                     None if limits else level,
                     not increases,
                     purpose,
-                    mark * grid.ticks[column],
+                    mark * tick[column],
                     at,
                 )
             )

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
+
 from trader.model import ZERO, Accepted, Fill, OrderReport, OrderRequest, OrderState, Outcome, Refusal, Rejected
 from trader.orders.journal import Move, OpenOrder
 from trader.orders.lifecycle import TERMINAL, Cause, legal, step
@@ -22,15 +24,13 @@ ACKED, DONE = step(SUBMITTING, WORKING, ACK), step(CLOSING, FILLED, FILL)
 CLOSES = frozenset(state for state in S if legal(state, CLOSING, FILL)) | {CLOSING}
 
 
-class LiveOrder:
+class LiveOrder(msgspec.Struct, gc=False):
     """One order on its way. `remaining` counts in every limit until the order is terminal."""
 
-    __slots__ = ("filled", "request", "state", "venue_id")
-
-    def __init__(
-        self, request: OrderRequest, state: OrderState, filled: Decimal = ZERO, venue_id: str | None = None
-    ) -> None:
-        self.request, self.state, self.filled, self.venue_id = request, state, filled, venue_id
+    request: OrderRequest
+    state: OrderState
+    filled: Decimal = ZERO
+    venue_id: str | None = None
 
     @property
     def remaining(self) -> Decimal:
@@ -44,10 +44,8 @@ class Blotter:
         self._open: dict[str, LiveOrder] = {}
         self._keys: dict[str, LiveOrder] = {}
         for stored in orders:
-            self._add(LiveOrder(stored.request, stored.state, stored.filled, stored.venue_id))
-
-    def _add(self, order: LiveOrder) -> None:
-        self._open[order.request.client_id] = self._keys[order.request.key] = order
+            order = LiveOrder(stored.request, stored.state, stored.filled, stored.venue_id)
+            self._open[order.request.client_id] = self._keys[order.request.key] = order
 
     def open(self) -> list[LiveOrder]:
         """Not terminal, oldest first."""
@@ -62,7 +60,7 @@ class Blotter:
     def submitting(self, requests: Iterable[OrderRequest]) -> None:
         """Intents that were just committed."""
         for request in requests:
-            self._add(LiveOrder(request, S.SUBMITTING))
+            self._open[request.client_id] = self._keys[request.key] = LiveOrder(request, SUBMITTING)
 
     def outcome(self, client_id: str, outcome: Outcome | Refusal, at: datetime) -> list[Move]:
         """What the gate or the venue answered to a submit. A report or a fill may have come first."""
