@@ -114,7 +114,7 @@ GOOD = np.array([[5.0, 6.0], [7.0, 8.0], [9.0, 10.0]])
     ("spoil", "says"),
     [
         (lambda b: b.end.__setitem__(2, b.end[1]), "in order of time, once each: row 2"),
-        (lambda b: b.end.__setitem__(2, b.end[0] - 1), "in order of time"),
+        (lambda b: b.end.__setitem__(2, b.end[0] - np.timedelta64(1, "ns")), "in order of time"),
         (lambda b: b.start.__setitem__(0, b.end[0]), "start before it ends"),
         (lambda b: b.close.__setitem__((1, 1), 0.0), "B at .* expected a finite close above 0, was 0.0"),
         (lambda b: b.low.__setitem__((1, 0), -1.0), "A at .* expected a finite low above 0, was -1.0"),

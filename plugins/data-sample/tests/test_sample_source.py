@@ -64,7 +64,7 @@ def test_bars_are_consistent_and_strictly_increasing(sample: SampleSource) -> No
     assert (bars.high[has] >= np.maximum(bars.open, bars.close)[has]).all()
     for times in (bars.start, bars.end):
         assert times.dtype == "datetime64[ns]"
-        assert (np.diff(times) > np.timedelta64(0)).all()
+        assert (np.diff(times) > np.timedelta64(0, "ns")).all()
     assert (bars.start < bars.end).all()
 
 

@@ -23,8 +23,8 @@ def panel(series: Sequence[Timed], timeframe: str) -> Bars:
     starts = np.concatenate([one.start for one in series])[first]
     for one in series:
         _check_grid(one, starts[np.searchsorted(ends, one.end)])
-    if not (np.diff(starts) > np.timedelta64(0)).all():
-        row = int(np.argmin(np.diff(starts) > np.timedelta64(0)))
+    if not (np.diff(starts) > np.timedelta64(0, "ns")).all():
+        row = int(np.argmin(np.diff(starts) > np.timedelta64(0, "ns")))
         raise DataError(
             f"The files' bars overlap: one starts {starts[row]}, another {starts[row + 1]}, and ends later.",
             where=series[0].rows.path,
