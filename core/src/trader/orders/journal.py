@@ -113,9 +113,11 @@ class Journal(Protocol):
         intents: Sequence[OrderRequest],
         denied: Sequence[tuple[OrderRequest, str]],
         plugins: Mapping[str, bytes],
+        moves: Sequence[Move] = (),
         /,
     ) -> None:
-        """Intents become SUBMITTING, denied ones DENIED with the reason; `plugins`: instance -> changed state."""
+        """Intents become SUBMITTING, denied ones DENIED with the reason. `plugins`: instance -> changed state; `moves`:
+        the orders that the decision cancels."""
 
     def moved(self, moves: Sequence[Move]) -> None:
         """Orders changed state."""
@@ -144,7 +146,9 @@ class MemoryJournal:
         intents: Sequence[OrderRequest],
         _denied: Sequence[tuple[OrderRequest, str]],
         _plugins: Mapping[str, bytes],
+        moves: Sequence[Move] = (),
     ) -> None:
+        self.moves += len(moves)
         self.cycles += 1
         self.intents += len(intents)
         if self.keep:

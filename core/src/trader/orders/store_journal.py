@@ -107,6 +107,7 @@ class StoreJournal:
         intents: Sequence[OrderRequest],
         denied: Sequence[tuple[OrderRequest, str]],
         plugins: Mapping[str, bytes],
+        moves: Sequence[Move] = (),
     ) -> None:
         at = micros(record.at)
         try:
@@ -125,6 +126,7 @@ class StoreJournal:
                 )
                 self._equity(connection, record)
                 self._keep(connection, plugins)
+                self._move(connection, chain, moves)
         except IntegrityError as problem:
             raise StoreError(
                 f"Cycle {record.cycle_id} of book '{self.book}', or an order id in it, was decided before. "

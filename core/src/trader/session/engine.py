@@ -149,8 +149,8 @@ class Engine:
         decision = self._decide(row, at)
         report.decision = decision
         report.faults += decision.faults
-        self._journal(decision)
-        await self._cancel(decision, at, report)
+        self._journal(decision, report)
+        await self._cancel(decision.cancels, at, report)
         await self._send(decision, at, report)
         return report
 
@@ -220,8 +220,8 @@ class Engine:
             except ESCAPES as exc:
                 decision.faults.append(Fault(instance, method, exc, "its state is kept as it was before"))
 
-    def _journal(self, decision: Decision) -> None:
-        """T1: the decision, its intents and what plugins keep, committed before anything is sent."""
+    def _journal(self, decision: Decision, report: Report) -> None:
+        """T1: the decision, its intents and cancels, what plugins keep: committed before anything is sent."""
         requests = [approved.order for approved in decision.approved]
         if requests:
             self._sent = [*self._recent(decision.at), (decision.at.replace(tzinfo=None).isoformat(), len(requests))]
@@ -231,7 +231,9 @@ class Engine:
         )
         changed = self._changed_states() if self.journal.diary else {}
         denied = [(order, f"{refusal.rule}: {refusal.reason}") for order, refusal in decision.denied]
-        self.journal.decided(record, requests, denied, changed)
+        cancels = [move for ref in decision.cancels for move in self.blotter.cancel_sent(ref.client_id, decision.at)]
+        self.journal.decided(record, requests, denied, changed, cancels)
+        report.moves += cancels
         self._saved.update(changed)
         self.blotter.submitting(requests)
         self.gate.committed(requests)
@@ -253,16 +255,20 @@ class Engine:
         states.update(self._before)
         return {name: state for name, state in states.items() if self._saved.get(name) != state}
 
-    async def _cancel(self, decision: Decision, at: datetime, report: Report) -> None:
-        for ref in decision.cancels:
-            moves = self.blotter.cancel_sent(ref.client_id, at)
-            if not moves:
+    async def _cancel(self, refs: Sequence[OrderRef], at: datetime, report: Report) -> None:
+        """Ask the venue for every cancel that is journalled and has no end yet."""
+        for ref in refs:
+            order = self.blotter.get(ref.client_id)
+            if order is None or order.state not in (OrderState.CANCEL_SENT, OrderState.CANCEL_UNKNOWN):
                 continue
-            self.journal.moved(moves)
             (outcome,) = await self.lane.each(Priority.CANCEL, self.gate.cancel, [Cancel(ref)])
             answered = self.blotter.cancel_outcome(ref.client_id, outcome or NO_ANSWER, at)
             self.journal.moved(answered)
-            report.moves += moves + answered
+            report.moves += answered
+
+    async def repeat_cancels(self, report: Report, at: datetime) -> None:
+        """At a start: ask again. Asking twice for a cancel does what asking once does."""
+        await self._cancel([_ref(order) for order in self.blotter.open()], at, report)
 
     async def _send(self, decision: Decision, at: datetime, report: Report) -> None:
         """Through the lane and the gate, in sending order; what came of it is one transaction."""
@@ -348,8 +354,7 @@ class Engine:
 
     async def _look_up(self, order: LiveOrder, report: Report, at: datetime, *, resolve: bool) -> None:
         request = order.request
-        ref = OrderRef(request.client_id, request.key, request.symbol, order.venue_id)
-        found = await self._ask(Priority.QUERY, self.broker.order, ref)
+        found = await self._ask(Priority.QUERY, self.broker.order, _ref(order))
         if isinstance(found, OrderReport):
             moves = self.blotter.report(found, at)
         elif isinstance(found, NotFound) and resolve and self.horizon_seconds == 0:
@@ -423,6 +428,10 @@ def _bytes(state: object) -> bytes:
     if not isinstance(state, bytes):
         raise BadAnswer(f"Expected the state to keep as bytes, was {type(state).__name__}.")
     return state
+
+
+def _ref(order: LiveOrder) -> OrderRef:
+    return OrderRef(order.request.client_id, order.request.key, order.request.symbol, order.venue_id)
 
 
 def _difference(book: str, here: Mapping[str, Decimal], there: Mapping[str, Decimal]) -> str:

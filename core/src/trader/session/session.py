@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from trader import __version__
 from trader.alerts import Alerts
@@ -33,6 +31,8 @@ from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_f
 from trader.session.assemble import Assembled, Kit, assemble
 from trader.session.books import Book, members_of
 from trader.session.engine import Engine, Report
+from trader.session.interrupts import Signals, complete
+from trader.session.playback import POLL_SECONDS, play
 from trader.session.summary import Summary
 from trader.settings import Settings, load
 from trader.store import DATABASE, commands
@@ -42,7 +42,6 @@ from trader.store.reading import orders as stored_orders
 from trader.store.runs import current_epoch, open_epoch, start_session, stop_session
 from trader.telemetry.logs import logger, set_up
 
-POLL_SECONDS = 0.5
 START_EVENTS = {"cold": "cold_start", "warm": "warm_start"}
 Progress = Callable[["Book", Report], None]
 
@@ -73,7 +72,7 @@ class Session:
         self._started = False
         self._closing: list[Callable[[], object]] = []
         self._observers: Observers | None = None
-        self._market_now: datetime | None = None
+        self.market_now: datetime | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -131,9 +130,9 @@ class Session:
         self._started = True
         self.books = [self._open_book(part) for part in parts]
         self._observers = Observers(members_of(self.books), self._observer_fault)
-        self.world.market_now = (lambda: self._market_now or self.world.clock.now()) if recorded else None
+        self.world.market_now = (lambda: self.market_now or self.world.clock.now()) if recorded else None
         self.held = hold
-        _complete(self._meet())
+        complete(self._meet())
         names = [book.name for book in self.books]
         self.log.info(START_EVENTS[self.kind], mode=settings.trading.mode, books=names, hold=hold)
         self._observers.notify("on_session_start", session=self.id, mode=settings.trading.mode, at=self.world.now())
@@ -292,8 +291,9 @@ class Session:
             else:
                 await engine.sync(report, row, at, resolve=True)
                 await engine.agree()
+                await engine.repeat_cancels(report, at)
                 if book.next_row > 0:
-                    engine.standing.mark(book.next_row - 1, instant(panel.end[book.next_row - 1]))
+                    engine.standing.look(book.next_row - 1)
             book.tell(report)
 
     # ---- run -------------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ class Session:
         if not self.settings.application.schedule.run_forever:
             cycles = 1
         try:
-            _complete(self._run(cycles, pace, progress or _quiet))
+            complete(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
             with suppress(StoreError):  # the first error is the one to tell: a full disk fails here too
@@ -326,14 +326,18 @@ class Session:
 
     def stop(self, reason: str = "stopped") -> None:
         """Ask a running session to end after the present step; from any thread or signal handler."""
-        self._reason = self._reason or reason
+        self.ended(reason)
         self.world.stopping.set()
 
+    def ended(self, reason: str) -> None:
+        """Why the run ends; the first reason counts."""
+        self._reason = self._reason or reason
+
     async def _run(self, cycles: int | None, pace: float | None, progress: Progress) -> None:
-        with _Signals(self.stop):
+        with Signals(self.stop):
             await self._while_held()
             if self.recorded:
-                await self._play(cycles, pace, progress)
+                await play(self, cycles, pace, progress)
             else:
                 from trader.session.schedule import follow
 
@@ -362,43 +366,6 @@ class Session:
                 self.stop("trader stop")
             else:
                 commands.answer(self.store, command.id, f"unknown command {command.kind!r}", refused=True)
-
-    async def _play(self, cycles: int | None, pace: float | None, progress: Progress) -> None:
-        """Recorded bars: the source's clock drives market time."""
-        asked = time.monotonic()  # noqa: TID251 - how often other processes are heard, decides nothing
-        for played, (at, book, row) in enumerate(self._moments()):
-            if self.world.stopping.is_set():
-                break
-            if cycles is not None and played >= cycles * len(self.books):
-                self._reason = "cycles"
-                break
-            self._market_now = at
-            progress(book, await book.step(row))
-            now = time.monotonic()  # noqa: TID251 - as above
-            if now - asked > POLL_SECONDS:
-                asked = now
-                self.obey()
-            if pace:
-                await self._rest(1.0 / pace)
-        if self._reason is None:
-            self._reason = "end of data"
-
-    async def _rest(self, seconds: float) -> None:
-        until = self.world.clock.monotonic() + seconds
-        while (left := until - self.world.clock.monotonic()) > 0 and not self.world.stopping.is_set():
-            await asyncio.sleep(min(left, POLL_SECONDS))
-            self.obey()
-
-    def _moments(self) -> Iterator[tuple[datetime, Book, int]]:
-        """Every undecided row of every book, in order of market time; books in their order within a moment."""
-        import heapq
-
-        def rows(book: Book) -> Iterator[tuple[datetime, int, Book, int]]:
-            panel, order = book.engine.market.panel, self.books.index(book)
-            return ((instant(panel.end[row]), order, book, row) for row in range(book.next_row, panel.rows))
-
-        for at, _, book, row in heapq.merge(*map(rows, self.books), key=lambda moment: moment[:2]):
-            yield at, book, row
 
     # ---- stop ------------------------------------------------------------------------------------------------------
     def shutdown(self, reason: str | None = None) -> None:
@@ -441,46 +408,5 @@ class Session:
         self.log.error("alert_failed", transport=transport, reason=reason)
 
 
-def _complete(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, in a thread of its own where this one has a loop already (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(work)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
-
-
 def _quiet(_book: Book, _report: Report) -> None:
     """Nobody watches."""
-
-
-class _Signals:
-    """Ctrl-C and SIGTERM ask for a stop; a second one leaves at once, with the journal intact."""
-
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        self._stop = stop
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        import signal
-        import threading
-
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._old[number] = signal.signal(number, self._first)
-
-    def _first(self, number: int, _frame: Any) -> None:
-        import signal
-
-        for known, old in self._old.items():
-            signal.signal(known, old)
-        self._stop(f"signal {signal.Signals(number).name}")
-
-    def __exit__(self, *_: object) -> None:
-        import signal
-
-        for number, old in self._old.items():
-            signal.signal(number, old)

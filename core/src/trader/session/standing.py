@@ -102,6 +102,10 @@ class Standing:
             worst = -np.inf if long else np.inf
             portfolio.best[column] = (seen.max() if long else seen.min()) if len(seen) else worst
 
+    def look(self, row: int) -> None:
+        """After a restart: the prices of `row`, the last one decided on; what was kept of it stays as it is."""
+        self.row, self.marks = row, self.grid.to_ticks(self.panel.close[row])
+
     # ---- marks -----------------------------------------------------------------------------------------------------
     def mark(self, row: int, at: datetime) -> None:
         """Value everything at the closes of `row`."""

@@ -1,0 +1,58 @@
+"""Recorded bars: the source's clock drives market time, as fast as cycles decide or at a pace."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trader.cycle.market import instant
+
+if TYPE_CHECKING:
+    from trader.session.books import Book
+    from trader.session.session import Progress, Session
+
+POLL_SECONDS = 0.5
+"""How often a session looks for what other processes ask of it."""
+
+
+async def play(session: Session, cycles: int | None, pace: float | None, progress: Progress) -> None:
+    """Step every book through the bars that it has not decided on, at most `cycles` each, `pace` bars a second."""
+    asked = time.monotonic()  # noqa: TID251 - how often other processes are heard, decides nothing
+    for played, (at, book, row) in enumerate(moments(session.books)):
+        if session.world.stopping.is_set():
+            return
+        if cycles is not None and played >= cycles * len(session.books):
+            session.ended("cycles")
+            return
+        session.market_now = at
+        progress(book, await book.step(row))
+        now = time.monotonic()  # noqa: TID251 - as above
+        if now - asked > POLL_SECONDS:
+            asked = now
+            session.obey()
+        if pace:
+            await _rest(session, 1.0 / pace)
+    session.ended("end of data")
+
+
+def moments(books: Sequence[Book]) -> Iterator[tuple[datetime, Book, int]]:
+    """Every undecided row of every book, in order of market time; books in their order within a moment."""
+
+    def rows(order: int, book: Book) -> Iterator[tuple[datetime, int, Book, int]]:
+        panel = book.engine.market.panel
+        return ((instant(panel.end[row]), order, book, row) for row in range(book.next_row, panel.rows))
+
+    every = (rows(order, book) for order, book in enumerate(books))
+    for at, _, book, row in heapq.merge(*every, key=lambda moment: moment[:2]):
+        yield at, book, row
+
+
+async def _rest(session: Session, seconds: float) -> None:
+    until = session.world.clock.monotonic() + seconds
+    while (left := until - session.world.clock.monotonic()) > 0 and not session.world.stopping.is_set():
+        await asyncio.sleep(min(left, POLL_SECONDS))
+        session.obey()
