@@ -179,3 +179,15 @@ def test_equity_needs_a_mark_for_what_is_held(fill):
     ledger.after_fill(fill("e1", "buy", 10, 10), None, Instrument("X"))
     with pytest.raises(KeyError):
         ledger.equity({}, {"X": Instrument("X")})
+
+
+def test_a_fact_is_known_for_days_and_not_for_ever(fill):
+    """The store's primary keys refuse what is older; the memory of a session that runs for years stays small."""
+    book = Ledger("USD", Decimal(10_000))
+    day = 24 * 60
+    for number in range(60):
+        assert book.after_fill(fill(f"e{number}", minutes=number * day), None, Instrument("X")) is not None
+        for recent in range(max(0, number - 1), number + 1):
+            assert book.knows(fill(f"e{recent}", minutes=recent * day))
+    assert not book.knows(fill("e0"))
+    assert len(book.seen) <= 4

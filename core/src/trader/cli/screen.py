@@ -164,7 +164,7 @@ def book_lines(book: BookSummary, seconds: float) -> list[str]:
         return [f"No cycle was decided: {where}.", _money(book), *_positions(book)]
     span = f"{book.first:%Y-%m-%d} to {book.last:%Y-%m-%d}" if book.first and book.last else ""
     lines = [
-        f"{book.cycles:,} cycles, {span}, in {seconds:.1f} s",
+        f"{book.cycles:,} cycle{'s' if book.cycles > 1 else ''}, {span}, in {seconds:.1f} s",
         _money(book),
         _orders(book),
         *_positions(book),

@@ -48,6 +48,11 @@ class Desk:
     exiting: list[tuple[str, HasExits, int]] = field(init=False)
     """The strategies that have a word on what is held."""
 
+    @property
+    def asks_for_exits(self) -> bool:
+        """Whether anybody has a word on what is held; where not, nobody needs to know when it was entered."""
+        return self.exits.any or bool(self.exiting)
+
     def __post_init__(self) -> None:
         self.lookback = max([stage.strategy.lookback for stage in self.stages] + [self.allocator[1].lookback, 1])
         self.exiting = [

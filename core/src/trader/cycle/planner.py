@@ -276,6 +276,11 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
     price = orders.mark[column] * grid.tick[column]
     legs = tuple(style.legs(Trades(symbols, sign, np.abs(orders.quantity), price, bid, ask)))
     _check_legs(legs, len(column))
+    if len(legs) == 1 and legs[0].fraction == 1.0 and legs[0].limit is None:  # nearly always: all at market
+        numbers = orders.increases.astype(np.int64)
+        return Orders(
+            grid, orders.stamp, orders.mark, column, orders.lots, orders.increases, numbers, legs, orders.level
+        )
     parts = []
     left = np.abs(orders.lots)
     whole = sum(leg.fraction for leg in legs) > 1 - 1e-9
@@ -294,8 +299,10 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
             level = np.where(sign > 0, np.floor(ticks + 1e-9), np.ceil(ticks - 1e-9)).astype(np.int64)
             level = np.maximum(level, 1)
         parts.append((lots * sign.astype(np.int64), np.full(len(column), 2 * number) + orders.increases, level))
+    # Who opens the other side of a flip goes only with the whole of what closes this one.
+    halted = orders.increases & np.isin(column, column[~orders.increases & (left > 0)])
     # Sells of every leg go before buys: a stable sort on "increases" keeps plan order otherwise.
-    every = np.concatenate([part[0] for part in parts])
+    every = np.concatenate([np.where(halted, 0, part[0]) for part in parts])
     increases = np.tile(orders.increases, len(parts))
     order = np.argsort(increases, kind="stable")
     order = order[every[order] != 0]

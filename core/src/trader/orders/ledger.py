@@ -8,13 +8,16 @@ quantity x price x multiplier (cash-settled) or quantity x (price - average) x m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from trader.model import ZERO, CashEvent, Fill, Instrument, Side
 from trader.orders.journal import Booking, Holding, fact_key
 
 BUY = Side.BUY
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+MEMORY = timedelta(days=2)
+"""Longer than the overlap with which a venue is asked again."""
 
 
 def after_trade(
@@ -47,16 +50,25 @@ class Ledger:
         self.currency, self.cash = currency, cash
         self.holdings = {holding.symbol: holding for holding in holdings}
         self.seen = set(seen)
-        """Keys of booked facts; the store's primary keys are the last word."""
+        """Keys of the facts booked in the last days; the store's primary keys are the last word."""
+        self._older: set[str] = set()
+        self._turn = BEGINNING
 
     def knows(self, fact: Fill | CashEvent) -> bool:
         """Whether it was booked before."""
-        return fact_key(fact) in self.seen
+        key = fact_key(fact)
+        return key in self.seen or key in self._older
+
+    def _remember(self, key: str, time: datetime) -> None:
+        """Keys are kept for MEMORY at least and twice that at most: a session runs for years."""
+        if time >= self._turn:
+            self._older, self.seen, self._turn = self.seen, set(), time + MEMORY
+        self.seen.add(key)
 
     def after_fill(self, fill: Fill, client_id: str | None, instrument: Instrument) -> Booking | None:
         """Book one fill: the position and the cash after it. None if it was booked before."""
         key = fact_key(fill)
-        if key in self.seen:
+        if key in self.seen or key in self._older:
             return None
         held = self.holdings.get(fill.symbol)
         if held is None:
@@ -71,17 +83,17 @@ class Ledger:
         if fill.fee and fill.fee_currency in ("", self.currency):
             self.cash -= fill.fee
         self.holdings[fill.symbol] = holding
-        self.seen.add(key)
+        self._remember(key, fill.time)
         return Booking(fill, client_id, holding, self.cash)
 
     def after_event(self, event: CashEvent) -> Booking | None:
         """Book money that moved without a trade; None if it was booked before. Another currency moves nothing here."""
         key = fact_key(event)
-        if key in self.seen:
+        if key in self.seen or key in self._older:
             return None
         if event.currency == self.currency:
             self.cash += event.amount
-        self.seen.add(key)
+        self._remember(key, event.time)
         return Booking(event, None, None, self.cash)
 
     def equity(self, prices: Mapping[str, Decimal], instruments: Mapping[str, Instrument]) -> Decimal:

@@ -100,7 +100,9 @@ class Engine:
         self.number, self.cycle_id = state.number, state.cycle_id
         self.ledger = Ledger(account.currency, state.cash or Decimal(0), state.holdings, state.seen)
         self.blotter = Blotter(state.orders)
-        self.standing = Standing(market.panel, desk.grid, market.instruments, self.ledger, self.blotter)
+        self.standing = Standing(
+            market.panel, desk.grid, market.instruments, self.ledger, self.blotter, entries=desk.asks_for_exits
+        )
         self.ids = IdMint(journal.nonce, account.account_id, name)
         self._since = state.fills_since or EPOCH
         # A protocol check walks its methods: once, not in every step.
@@ -345,11 +347,12 @@ class Engine:
             report.events += [booking.fact for booking in bookings if isinstance(booking.fact, CashEvent)]
 
     def _note_newest(self, fills: Sequence[Fill]) -> None:
-        newest = max(fill.time for fill in fills)
+        """Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
+        newest, last = max(fills[0].time, fills[-1].time), fills[-1]
         if newest >= self._since:
             before = self._head[0] if newest == self._since else 0
-            now = sum(fill.time == newest for fill in fills)
-            self._head = (before + now, fills[-1].execution_id) if fills[-1].time == newest else (0, "")
+            now = len(fills) if fills[0].time == newest else sum(fill.time == newest for fill in fills)
+            self._head = (before + now, last.execution_id) if last.time == newest else (0, "")
             self._since = newest
 
     async def _look_up(self, order: LiveOrder, report: Report, at: datetime, *, resolve: bool) -> None:

@@ -19,11 +19,20 @@ from trader.orders.ledger import Ledger, value
 
 
 class Standing:
-    """One book's portfolio. `row` is the panel's row that was marked last."""
+    """One book's portfolio. `row` is the panel's row that was marked last. `entries`: keep when, where and how well
+    positions were entered, for exits to ask about."""
 
     def __init__(
-        self, panel: Panel, grid: Grid, instruments: dict[str, Instrument], ledger: Ledger, blotter: Blotter
+        self,
+        panel: Panel,
+        grid: Grid,
+        instruments: dict[str, Instrument],
+        ledger: Ledger,
+        blotter: Blotter,
+        *,
+        entries: bool = True,
     ) -> None:
+        self._entries = entries
         self.panel, self.grid, self.instruments = panel, grid, instruments
         self.ledger, self.blotter = ledger, blotter
         self.portfolio = Portfolio.empty(len(panel.symbols), float(ledger.cash))
@@ -68,6 +77,8 @@ class Standing:
             lots = np.array([self._lots(held, column) for held, column in zip(holdings, columns, strict=True)])
         portfolio.lots[columns] = lots
         portfolio.quantity[columns] = quantity
+        if not self._entries:
+            return
         portfolio.entry_price[columns] = [float(held.price) for held in holdings]
         for held, column in zip(holdings, columns, strict=True):
             if held.entry_time is not entered[column]:
@@ -94,7 +105,7 @@ class Standing:
     def recall(self, row: int) -> None:
         """After a restart: entry rows and best prices again, from the bars up to `row`."""
         portfolio, panel = self.portfolio, self.panel
-        for column in np.flatnonzero(portfolio.quantity).tolist():
+        for column in np.flatnonzero(portfolio.quantity).tolist() if self._entries else ():
             entry = int(np.searchsorted(panel.end[: panel.rows], portfolio.entry_time[column], "left"))
             portfolio.entry_row[column] = entry
             long = portfolio.quantity[column] > 0
@@ -113,7 +124,7 @@ class Standing:
         self.row = row
         self.marks = self.grid.to_ticks(panel.close[row])
         held = portfolio.quantity != 0.0
-        if held.any():
+        if self._entries and held.any():
             long = portfolio.quantity > 0
             best, high, low = portfolio.best, panel.high[row], panel.low[row]
             better = np.where(long, np.maximum(best, high), np.minimum(best, low))
