@@ -1,0 +1,70 @@
+"""Two books in one session: each with its broker, positions and figures of its own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from trader.errors import SettingsError
+
+pytest.importorskip("trader_data_sample", reason="needs the sample data and the plugins of the workspace")
+
+SETTINGS = """
+[application]
+models.pipeline = [{ name = "buy_and_hold" }]
+allocator = "equal"
+broker = "paper"
+data = "sample"
+execution = "market"
+coverage.symbols = ["IBM", "MSFT"]
+
+[data_sources.sample]
+start = 2012-06-01
+
+[brokers.paper]
+cash = 100_000
+
+[brokers.second]
+plugin = "paper"
+cash = 50_000
+
+[books.other]
+broker = "second"
+coverage.symbols = ["AAPL"]
+"""
+
+
+def play(folder: Path, text: str = SETTINGS, cycles: int = 60) -> dict[str, object]:
+    from trader.session import Session
+
+    path = folder / "settings.toml"
+    path.write_text(text)
+    return Session(path).start().run(cycles=cycles).as_json()
+
+
+def test_each_book_trades_its_own_symbols_with_its_own_money(tmp_path: Path) -> None:
+    main = play(tmp_path)
+    assert isinstance(main["books"], dict)
+    other = main["books"]["other"]
+    assert (main["cycles"], other["cycles"]) == (60, 60)
+    assert (set(main["positions"]), set(other["positions"])) == ({"IBM", "MSFT"}, {"AAPL"})
+    assert (main["start_equity"], other["start_equity"]) == ("100000.00", "50000.00")
+    for book in (main, other):
+        worth = sum(Decimal(line["value"]) for line in book["positions"].values())
+        assert Decimal(book["cash"]) + worth == Decimal(book["equity"])
+
+
+def test_books_resume_together_and_end_as_if_they_had_not_stopped(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = play(tmp_path / "a")
+    play(tmp_path / "b", cycles=20)
+    rest = play(tmp_path / "b", cycles=40)
+    assert rest["fingerprint"] == whole["fingerprint"]
+
+
+def test_two_books_on_one_account_are_refused(tmp_path: Path) -> None:
+    text = SETTINGS.replace('broker = "second"', 'broker = "paper"')
+    with pytest.raises(SettingsError, match="paper"):
+        play(tmp_path, text)
