@@ -21,13 +21,13 @@ from time import perf_counter
 import msgspec
 from trader.cycle.balancer import Threshold
 from trader.cycle.market import instant
-from trader.model import Account, Array, Bars, Weights
+from trader.model import Array, Bars, Weights
 from trader.orders.gate import Gate
 from trader.orders.journal import MemoryJournal
 from trader.protocols import History
 from trader.session.engine import Engine
 from trader.session.lanes import InlineLane
-from trader.simulation import SimulatedVenue
+from trader.testing.trading import Venue
 
 from _bench import walks
 from _bench.parts import at_once, calm_first, desk_of, made_up_bars, market_of
@@ -38,19 +38,6 @@ NAME = "w2"
 INVESTED = 0.98
 NEVER = 1e9
 PEER = Path(__file__).with_name("peer_bt.py")
-
-
-class Venue(SimulatedVenue):
-    """The simulated venue as a broker that is always open."""
-
-    def open(self) -> Account:
-        return self.account()
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def key(self, client_id: str) -> str:
-        return client_id
 
 
 class ReadyWeights:

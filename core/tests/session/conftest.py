@@ -188,3 +188,21 @@ def book():
         Stage=Stage,
         GTC=TimeInForce.GTC,
     )
+
+
+@pytest.fixture(scope="session")
+def small():
+    """The settings of a small real session: two shares bought and held on paper, nine months of bars."""
+    pytest.importorskip("trader_data_sample", reason="needs the sample data and the plugins of the workspace")
+    return """
+[application]
+models.pipeline = [{ name = "buy_and_hold" }]
+allocator = "equal"
+broker = "paper"
+data = "sample"
+execution = "market"
+coverage.symbols = ["IBM", "MSFT"]
+
+[data_sources.sample]
+start = 2012-06-01
+"""

@@ -5,29 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
 
-pytest.importorskip("trader_data_sample", reason="needs the sample data and the plugins of the workspace")
-
-SETTINGS = """
-[application]
-models.pipeline = [{ name = "buy_and_hold" }]
-allocator = "equal"
-broker = "paper"
-data = "sample"
-execution = "market"
-coverage.symbols = ["IBM", "MSFT"]
-
-[data_sources.sample]
-start = 2012-12-01
-"""
-
-
-def test_a_session_runs_inside_a_running_loop(tmp_path: Path) -> None:
+def test_a_session_runs_inside_a_running_loop(tmp_path: Path, small: str) -> None:
     from trader.session import Session
 
     path = tmp_path / "settings.toml"
-    path.write_text(SETTINGS)
+    path.write_text(small)
 
     async def cell() -> int:
         session = Session(path).start()
@@ -36,11 +19,11 @@ def test_a_session_runs_inside_a_running_loop(tmp_path: Path) -> None:
     assert asyncio.run(cell()) == 3
 
 
-def test_a_session_closes_what_it_opened_when_left(tmp_path: Path) -> None:
+def test_a_session_closes_what_it_opened_when_left(tmp_path: Path, small: str) -> None:
     from trader.session import Session
 
     path = tmp_path / "settings.toml"
-    path.write_text(SETTINGS)
+    path.write_text(small)
     with Session(path).start():
         pass
     with Session(path).start() as again:

@@ -8,20 +8,7 @@ from pathlib import Path
 import pytest
 from trader.errors import SettingsError
 
-pytest.importorskip("trader_data_sample", reason="needs the sample data and the plugins of the workspace")
-
-SETTINGS = """
-[application]
-models.pipeline = [{ name = "buy_and_hold" }]
-allocator = "equal"
-broker = "paper"
-data = "sample"
-execution = "market"
-coverage.symbols = ["IBM", "MSFT"]
-
-[data_sources.sample]
-start = 2012-06-01
-
+MORE = """
 [brokers.paper]
 cash = 100_000
 
@@ -35,7 +22,7 @@ coverage.symbols = ["AAPL"]
 """
 
 
-def play(folder: Path, text: str = SETTINGS, cycles: int = 60) -> dict[str, object]:
+def play(folder: Path, text: str, cycles: int = 60) -> dict[str, object]:
     from trader.session import Session
 
     path = folder / "settings.toml"
@@ -43,8 +30,8 @@ def play(folder: Path, text: str = SETTINGS, cycles: int = 60) -> dict[str, obje
     return Session(path).start().run(cycles=cycles).as_json()
 
 
-def test_each_book_trades_its_own_symbols_with_its_own_money(tmp_path: Path) -> None:
-    main = play(tmp_path)
+def test_each_book_trades_its_own_symbols_with_its_own_money(tmp_path: Path, small: str) -> None:
+    main = play(tmp_path, small + MORE)
     assert isinstance(main["books"], dict)
     other = main["books"]["other"]
     assert (main["cycles"], other["cycles"]) == (60, 60)
@@ -55,16 +42,16 @@ def test_each_book_trades_its_own_symbols_with_its_own_money(tmp_path: Path) -> 
         assert Decimal(book["cash"]) + worth == Decimal(book["equity"])
 
 
-def test_books_resume_together_and_end_as_if_they_had_not_stopped(tmp_path: Path) -> None:
+def test_books_resume_together_and_end_as_if_they_had_not_stopped(tmp_path: Path, small: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    whole = play(tmp_path / "a")
-    play(tmp_path / "b", cycles=20)
-    rest = play(tmp_path / "b", cycles=40)
+    whole = play(tmp_path / "a", small + MORE)
+    play(tmp_path / "b", small + MORE, cycles=20)
+    rest = play(tmp_path / "b", small + MORE, cycles=40)
     assert rest["fingerprint"] == whole["fingerprint"]
 
 
-def test_two_books_on_one_account_are_refused(tmp_path: Path) -> None:
-    text = SETTINGS.replace('broker = "second"', 'broker = "paper"')
+def test_two_books_on_one_account_are_refused(tmp_path: Path, small: str) -> None:
+    text = (small + MORE).replace('broker = "second"', 'broker = "paper"')
     with pytest.raises(SettingsError, match="paper"):
         play(tmp_path, text)

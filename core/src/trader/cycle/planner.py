@@ -43,10 +43,6 @@ class Grid:
         self.cash_settled = np.array([row.settlement == "cash" for row in rows])
         self.shortable = np.array([row.shortable for row in rows])
 
-    def quantity(self, column: int, lots: int) -> Decimal:
-        """`lots` (unsigned) in units, exact."""
-        return Decimal(lots) if self.whole_lots[column] else lots * self.lots[column]
-
     def price(self, column: int, ticks: int) -> Decimal:
         """`ticks` in currency, exact."""
         return ticks * self.ticks[column]

@@ -31,8 +31,6 @@ class Cause(StrEnum):
     __hash__ = str.__hash__  # as OrderState's
 
 
-VENUE_DRIVEN = frozenset({Cause.ACK, Cause.REJECT, Cause.SILENCE, Cause.REPORT, Cause.FILL})
-
 _ANSWER = frozenset({Cause.ACK, Cause.REPORT, Cause.FILL})
 _SHOWN = frozenset({Cause.REPORT, Cause.FILL})
 _REFUSED = frozenset({Cause.REJECT, Cause.REPORT})
