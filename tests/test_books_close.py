@@ -78,7 +78,7 @@ def test_cash_and_equity_of_every_cycle_are_what_the_facts_make_them(played):
     for cycle in cycles:
         while at < len(facts) and facts[at]["time"] <= cycle["at"]:
             fact = facts[at]
-            if "amount" in fact:
+            if "event_id" in fact:
                 cash += fact["amount"]
             else:
                 signed = fact["quantity"] if fact["side"] == "buy" else -fact["quantity"]

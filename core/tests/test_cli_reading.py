@@ -33,7 +33,7 @@ from trader.orders.journal import Booking, CycleRecord, Holding, Move
 from trader.orders.lifecycle import Cause
 from trader.orders.store_journal import StoreJournal
 from trader.settings import init_files
-from trader.store import DATABASE, commands
+from trader.store import DATABASE, blocks, commands
 from trader.store.database import open_store
 from trader.store.runs import open_epoch, start_session, stop_session
 
@@ -227,9 +227,9 @@ def test_a_mistake_in_a_plugins_table_does_not_hide_what_is_held(history):
 
 
 def test_the_state_folder_and_the_name_are_the_sessions(history):
-    from trader.session import session
+    from trader.session import opening
 
-    assert DATABASE == session.DATABASE
+    assert DATABASE == opening.DATABASE
     (history.folder / "settings.local.toml").write_text('[application]\nstate_dir = "elsewhere"\n')
     assert as_json("orders") == []
 
@@ -388,15 +388,15 @@ def test_looking_does_not_take_the_lock_from_a_session_that_starts(history):
 
 
 def test_status_shows_halts_and_faults(history):
-    with history.store.transaction() as connection:
-        connection.exec_driver_sql("INSERT INTO block (scope, reason, since) VALUES ('main/AAPL', 'by hand', 0)")
+    blocks.block(history.store, "main/AAPL", "halt", "by hand")
     broken = decision(3, faults=[Fault("trend", "score", IndexError("row 14"), "held")])
     history.journal().decided(record(broken), [], [], {})
+    since = day(900)
     assert as_json("status")["blocks"] == [
-        {"scope": "main/AAPL", "reason": "by hand", "since": "1970-01-01T00:00:00+00:00"}
+        {"scope": "main/AAPL", "level": "halt", "reason": "by hand", "since": since.isoformat()}
     ]
     text = run("status")
-    assert "main/AAPL since 1970-01-01 00:00: by hand" in text
+    assert f"halted   main/AAPL since {since:%Y-%m-%d %H:%M} UTC: by hand" in text
     assert "trend.score: IndexError: row 14" in text
 
 

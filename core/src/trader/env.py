@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -107,6 +107,10 @@ class Secrets:
         return value if isinstance(value, str) else None
 
 
+def _nothing(_name: str) -> None:
+    """Nobody dies here."""
+
+
 @dataclass
 class World:
     """What a process may know of the outside: real by default, swapped as a whole by simulations.
@@ -128,11 +132,28 @@ class World:
     """Path as written -> sha256 of every file that plugins asked for: part of the run's record."""
     moment: str = ""
     """Seeds `rng` together with the instance's name; the cycle sets it."""
+    point: Callable[[str], None] = _nothing
+    """Called at named places between two things that a crash could tear apart ("commit>send"): tests die there."""
+    make_lane: Callable[[str, float, int], Any] | None = None
+    """(name, timeout in seconds, workers) -> a `trader.session.lanes.Lane`; None: worker threads."""
+    make_timetable: Callable[[], Any] | None = None
+    """() -> a `trader.session.schedule.Timetable`; None: APScheduler, which reads the system's clock."""
+    run: Callable[[Coroutine[Any, Any, None]], None] | None = None
+    """How a session's loop is run to its end; None: asyncio's own loop."""
+    aside: Callable[[Callable[[], None]], None] | None = None
+    """Runs long work that nothing waits for; None: a thread."""
     shared: dict[Hashable, Any] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Market time, aware UTC."""
         return self.market_now() if self.market_now else self.clock.now()
+
+    def rest(self, seconds: float) -> None:
+        """Block the calling thread: virtual where the clock is; on the system's clock it ends early at stop."""
+        if isinstance(self.clock, SystemClock):
+            self.stopping.wait(seconds)
+        else:
+            self.clock.sleep(seconds)
 
     def door(
         self, name: str, *, distribution: str, connection: str | None = None, secrets: tuple[str, ...] = ()
@@ -190,10 +211,7 @@ class Door:
 
     def sleep(self, seconds: float) -> None:
         """Virtual where the clock is; on the system's clock it ends early when the session stops."""
-        if isinstance(self._world.clock, SystemClock):
-            self._world.stopping.wait(seconds)
-        else:
-            self._world.clock.sleep(seconds)
+        self._world.rest(seconds)
 
     def time_left(self) -> float:
         """Seconds until the lane gives the present call up; 30 outside a lane."""

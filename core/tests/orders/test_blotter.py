@@ -115,10 +115,12 @@ def test_a_cancel_without_an_answer_is_over_when_the_venue_shows_the_order_at_wo
     assert states(blotter.report(report("working"), noon)) == [S.WORKING]
 
 
-def test_a_rejection_after_a_fill_is_an_illegal_step_of_the_program(blotter, fill, noon):
+def test_a_rejection_after_a_fill_moves_nothing_and_is_noted(blotter, fill, noon):
     blotter.fill(blotter.get("o1"), fill("e1", quantity=40))
-    with pytest.raises(IllegalTransition):
-        blotter.outcome("o1", Rejected("funds", "?"), noon)
+    assert blotter.outcome("o1", Rejected("funds", "?"), noon) == []
+    (odd,) = blotter.odd
+    assert odd.client_id == "o1" and "rejected" in odd.text and "working" in odd.text
+    assert blotter.get("o1").state is S.WORKING
 
 
 def test_a_report_of_an_order_that_is_not_ours_is_no_news(blotter, report, noon):

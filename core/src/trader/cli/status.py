@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from trader.cli.options import json_option, load_raw, set_option, settings_option, wants_json
 from trader.cli.output import NONE, answer_json, facts, money, percent, table, when
-from trader.cli.state import NOTHING, Facts, books, database, opened, running
+from trader.cli.state import NOTHING, Facts, Runs, books, database, opened, place_of, running, state_folder
+from trader.safety.stop import read_stop
 
 if TYPE_CHECKING:
+    from trader.safety.stop import Trip
     from trader.store.database import Store
+
+EVERYTHING = "*"
+REARM = 'when the cause is mended:   trader rearm --reason "..."'
 
 
 @click.command()
@@ -21,49 +26,82 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Whether a session runs, where every book stands, and what is halted."""
-    path = database(context)
+    """Whether a session runs, where every book stands, and what is halted or paused."""
     trading = load_raw(context).get("trading", default={})
     told: Facts = {
         "mode": trading.get("mode", "paper"),
         "dry_run": trading.get("dry_run", False),
-        "database": str(path),
+        "database": place_of(database(context)),
         "running": False,
         "session": None,
+        "held": False,
+        "kill_switch": None,
+        "died_in_a_row": 0,
         "books": [],
         "blocks": [],
     }
     with opened(context) as store:
         if store is not None:
-            told |= _told(store, path)
+            told |= _told(store)
+    told["kill_switch"] = _kill_switch(read_stop(state_folder(context)), told["blocks"])
     if wants_json(context):
         answer_json(told)
     else:
         _say(told)
 
 
-def _told(store: Store, path: Path) -> Facts:
-    from trader.store import reading
+def _told(store: Store) -> Facts:
+    from trader.store import blocks, reading
+    from trader.store.runs import died_in_a_row
 
     sessions = reading.sessions(store)
-    last = _session(sessions[-1], path) if sessions else None
+    last = _session(sessions[-1], store) if sessions else None
+    runs = last is not None and last["state"] == "running"
+    standing = [
+        {"scope": each.scope, "level": each.level, "reason": each.reason, "since": each.since}
+        for each in blocks.standing(store)
+    ]
     return {
-        "running": last is not None and last["state"] == "running",
+        "running": runs,
         "session": last,
+        "held": runs and any(_holds(each) for each in standing),
+        "died_in_a_row": died_in_a_row(store) if last is not None and last["state"] == "died" else 0,
         "books": [_book(store, each) for each in books(store)],
-        "blocks": _blocks(store),
+        "blocks": standing,
     }
 
 
-def _session(row: Facts, path: Path) -> Facts:
+def _holds(block: Facts) -> bool:
+    """Everything is paused: the session was started with --hold."""
+    return (block["scope"], block["level"]) == (EVERYTHING, "pause")
+
+
+def _halts(block: Facts) -> bool:
+    """The kill switch, as the database has it."""
+    return (block["scope"], block["level"]) == (EVERYTHING, "halt")
+
+
+def _kill_switch(trip: Trip | None, blocks: list[Facts]) -> Facts | None:
+    """Why everything is halted: the file STOP, or the oldest block of it; None if nothing is."""
+    stored = next((each for each in blocks if _halts(each)), None)
+    if trip is not None:
+        since = trip.at or (stored and stored["since"])
+        return {"reason": trip.reason, "by": trip.by, "since": since, "file": True, "stored": stored is not None}
+    if stored is not None:
+        return {"reason": stored["reason"], "by": None, "since": stored["since"], "file": False, "stored": True}
+    return None
+
+
+def _session(row: Facts, store: Store) -> Facts:
     """The newest session. One without an end runs if its lock is held; otherwise it died. The lock is not looked at
     where the end is known."""
-    alive, process = (False, None) if row["stopped_at"] is not None else running(path)
+    runs = Runs(False) if row["stopped_at"] is not None else running(store)
     ended = "stopped" if row["stopped_at"] is not None else "died"
     return {
         "id": row["id"],
-        "state": "running" if alive else "unknown" if alive is None else ended,
-        "process": process,
+        "state": "running" if runs.alive else "unknown" if runs.alive is None else ended,
+        "process": runs.process,
+        "host": runs.host,
         "mode": row["mode"],
         "version": row["version"],
         "started_at": row["started_at"],
@@ -102,30 +140,19 @@ def _drawdown(row: Facts) -> float | None:
     return float(1 - equity / peak) if peak and equity is not None else None
 
 
-def _blocks(store: Store) -> list[Facts]:
-    from sqlalchemy import select
-
-    from trader.store.schema import block
-
-    standing = select(block.c.scope, block.c.reason, block.c.since).where(block.c.lifted_at.is_(None))
-    with store.reading() as connection:
-        return [dict(row) for row in connection.execute(standing.order_by(block.c.id)).mappings()]
-
-
 # ---- for people ----------------------------------------------------------------------------------------------------
 def _say(told: Facts) -> None:
     lines = [("mode", str(told["mode"]) + (", dry run" if told["dry_run"] else ""))]
     session = told["session"]
-    if session is None:
-        click.echo(facts(lines, indent=0))
-        click.echo(NOTHING)
-        return
-    lines.append(("session", _session_text(session)))
-    lines += [("halted", f"{each['scope']} since {when(each['since'])}: {each['reason']}") for each in told["blocks"]]
+    lines += [] if session is None else [("session", _session_text(session, held=told["held"]))]
+    lines += list(_stops(told))
     for each in told["books"]:
         lines += [("fault", f"book {each['book']}, last cycle: {fault}") for fault in each["faults"]]
         lines += [("note", f"book {each['book']}, last cycle: {note}") for note in each["notes"]]
     click.echo(facts(lines, indent=0))
+    if session is None:
+        click.echo(NOTHING if told["kill_switch"] is None else REARM)
+        return
     if told["books"]:
         click.echo()
         click.echo(_table(told["books"]))
@@ -133,10 +160,30 @@ def _say(told: Facts) -> None:
     click.echo(_next(told))
 
 
-def _session_text(session: Facts) -> str:
+def _stops(told: Facts) -> Iterator[tuple[str, str]]:
+    """What keeps the session from trading, and since when."""
+    switch = told["kill_switch"]
+    if switch is not None:
+        by = f" ({switch['by']})" if switch["by"] else ""
+        since = f" since {when(switch['since'])} UTC" if switch["since"] else ""
+        lacks = "" if switch["file"] else "; the file STOP is not there, the database has it"
+        yield "HALTED", f"everything, by the kill switch{since}: {switch['reason']}{by}{lacks}"
+    words = {"halt": "halted", "reduce": "reduce only", "pause": "paused"}
+    for each in told["blocks"]:
+        if not _halts(each) and not _holds(each):
+            yield (
+                words.get(each["level"], each["level"]),
+                f"{each['scope']} since {when(each['since'])} UTC: {each['reason']}",
+            )
+    if told["died_in_a_row"] > 1:
+        yield "died", f"the last {told['died_in_a_row']} sessions died before they decided anything"
+
+
+def _session_text(session: Facts, *, held: bool) -> str:
     begun = f"{session['id']} ({session['mode']}), started {when(session['started_at'])} UTC"
     if session["state"] == "running":
-        return f"runs: {begun}" + (f", process {session['process']}" if session["process"] else "")
+        where = str(Runs(True, session["process"], session["host"]))
+        return ("runs and is held, it decides nothing: " if held else "runs: ") + f"{begun}, {where}"
     if session["state"] == "unknown":
         return f"runs or died, this user may not look at its lock: {begun}"
     if session["state"] == "died":
@@ -166,6 +213,10 @@ def _table(books: list[Facts]) -> str:
 
 def _next(told: Facts) -> str:
     session = told["session"]
+    if told["kill_switch"] is not None:
+        return REARM
+    if told["held"]:
+        return "let it trade:   trader release"
     if any(each["open_orders"] for each in told["books"]) and session["state"] == "running":
         return "what is on its way?   trader orders --open"
     if session["state"] == "running":

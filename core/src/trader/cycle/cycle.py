@@ -25,7 +25,8 @@ class Desk:
     """How one book decides: its plugins and its settings. Read once at start; nothing is looked up in a cycle.
 
     `gross`: sum of |weights| that may be invested. `plans`: False in read_only mode, nothing is planned.
-    `reduce_only`: what would open or enlarge a position is left out.
+    `reduce_only`: what would open or enlarge a position is left out. `paused`: strategies that a person silenced; while
+    one of the pipeline is, everything is held, and only exits go out.
     """
 
     stages: Sequence[Stage]
@@ -43,6 +44,7 @@ class Desk:
     sells_fund_buys: bool = True
     plans: bool = True
     reduce_only: bool = False
+    paused: frozenset[str] = frozenset()
     lookback: int = field(init=False)
     """Bars that a symbol must have before it takes part; the longest of its plugins."""
     exiting: list[tuple[str, HasExits, int]] = field(init=False)
@@ -90,7 +92,8 @@ def decide(
         verdict[verdict == Verdict.HELD] = Verdict.NOT_PLANNED
         return decision
     due = _due(desk, target, held, portfolio, price, verdict, decision)
-    ready = _without_orders(leaving, portfolio, grid, decision)
+    leaving_now = [one for one in leaving if not portfolio.blocked[one.column]]
+    ready = _without_orders(leaving_now, portfolio, grid, decision)
     _retire_stops(leaving, portfolio, decision)
     _leave(desk, [one for one in ready if one.stop is None], portfolio, stamp, mark, book, decision)
     _plan(desk, market, due, target, portfolio, stamp, mark, book, decision)
@@ -122,11 +125,17 @@ def _exits(desk: Desk, market: Market, portfolio: Portfolio, row: int, decision:
 
 def _opinion(desk: Desk, market: Market, row: int, verdict: NDArray[np.int8], decision: Decision) -> Opinion:
     columns = np.flatnonzero(verdict == Verdict.HELD)
+    silent = [stage.name for stage in desk.stages if stage.name in desk.paused]
+    if silent:
+        decision.notes.append(f"{', '.join(silent)}: paused by hand, everything is held")
+        columns = columns[:0]
     opinion = pipeline.score(desk.stages, market, row, columns, allow_short=desk.allow_short, gross=desk.gross)
     decision.stages, decision.score = opinion.stages, opinion.score
     decision.notes += opinion.notes
     decision.faults += opinion.faults
-    if opinion.faults:
+    if silent:
+        verdict[verdict == Verdict.HELD] = Verdict.NO_OPINION
+    elif opinion.faults:
         verdict[columns] = Verdict.FAULT
     else:
         verdict[columns[np.isnan(opinion.score[columns])]] = Verdict.NO_OPINION

@@ -1,6 +1,7 @@
 """The orders of one book in memory: what is open, what it may still do, what each report and fill makes of it.
 
 Every change answers with the `Move` to be journalled. The store is the durable copy; this one is rebuilt from it.
+What a venue says that fits no legal step moves nothing: it is noted in `odd`, for whoever halts the symbol.
 """
 
 from __future__ import annotations
@@ -22,64 +23,137 @@ ACK, FILL = Cause.ACK, Cause.FILL
 # Two ways that nearly every order takes are looked up in the table once, here.
 ACKED, DONE = step(SUBMITTING, WORKING, ACK), step(CLOSING, FILLED, FILL)
 CLOSES = frozenset(state for state in S if legal(state, CLOSING, FILL)) | {CLOSING}
+UNCERTAIN = (S.SUBMITTING, S.UNKNOWN)
+"""It may or may not be at the venue."""
+LIVE = (S.WORKING, S.CANCEL_SENT, S.CANCEL_UNKNOWN, S.REPLACE_SENT, S.REPLACE_UNKNOWN)
+"""It is at the venue, as far as anybody knows."""
 
 
 class LiveOrder(msgspec.Struct, gc=False):
-    """One order on its way. `remaining` counts in every limit until the order is terminal."""
+    """One order on its way. `remaining` counts in every limit until the order is terminal; of one that is absent as
+    long as it is watched. `since`: process time, seconds, when it became uncertain."""
 
     request: OrderRequest
     state: OrderState
     filled: Decimal = ZERO
     venue_id: str | None = None
+    since: float = 0.0
 
     @property
     def remaining(self) -> Decimal:
         return self.request.quantity - self.filled
 
 
-class Blotter:
-    """Open orders by client id and by the venue's key."""
+class Odd(msgspec.Struct, frozen=True):
+    """A fact that fits no legal step."""
 
-    def __init__(self, orders: Iterable[OpenOrder] = ()) -> None:
+    client_id: str
+    symbol: str
+    text: str
+
+
+class Blotter:
+    """Open orders by client id and by the venue's key, and the absent ones that are still watched."""
+
+    def __init__(self, orders: Iterable[OpenOrder] = (), *, since: float = 0.0) -> None:
         self._open: dict[str, LiveOrder] = {}
         self._keys: dict[str, LiveOrder] = {}
+        self._absent: dict[str, LiveOrder] = {}
+        self.odd: list[Odd] = []
+        """What the venue said that fits nowhere, since somebody last took it away."""
+        self.revived: list[LiveOrder] = []
+        """Absent orders that turned up after all, since somebody last took them away."""
         for stored in orders:
-            order = LiveOrder(stored.request, stored.state, stored.filled, stored.venue_id)
-            self._open[order.request.client_id] = self._keys[order.request.key] = order
+            order = LiveOrder(stored.request, stored.state, stored.filled, stored.venue_id, since)
+            (self._absent if stored.state is S.ABSENT else self._open)[order.request.client_id] = order
+            self._keys[order.request.key] = order
 
     def open(self) -> list[LiveOrder]:
         """Not terminal, oldest first."""
         return list(self._open.values())
 
+    def absent(self) -> list[LiveOrder]:
+        """Proven absent, and still watched."""
+        return list(self._absent.values())
+
     def get(self, client_id: str) -> LiveOrder | None:
-        return self._open.get(client_id)
+        """An open or a watched order."""
+        return self._open.get(client_id) or self._absent.get(client_id)
 
     def by_key(self, key: str) -> LiveOrder | None:
         return self._keys.get(key)
+
+    def by_venue_id(self, venue_id: str) -> LiveOrder | None:
+        """For venues that show no key of ours."""
+        everyone = (*self._open.values(), *self._absent.values())
+        return next((order for order in everyone if order.venue_id == venue_id), None)
+
+    def uncertain(self, symbol: str) -> bool:
+        """Whether an order of this symbol may or may not be at the venue."""
+        return any(order.request.symbol == symbol and order.state in UNCERTAIN for order in self._open.values())
+
+    def uncertain_any(self) -> bool:
+        """Whether any order may or may not be at the venue."""
+        return any(order.state in UNCERTAIN for order in self._open.values())
 
     def submitting(self, requests: Iterable[OrderRequest]) -> None:
         """Intents that were just committed."""
         for request in requests:
             self._open[request.client_id] = self._keys[request.key] = LiveOrder(request, SUBMITTING)
 
-    def outcome(self, client_id: str, outcome: Outcome | Refusal, at: datetime) -> list[Move]:
-        """What the gate or the venue answered to a submit. A report or a fill may have come first."""
+    def take_up(self, stored: OpenOrder) -> LiveOrder:
+        """An order of the store that was forgotten here because it had ended."""
+        return LiveOrder(stored.request, stored.state, stored.filled, stored.venue_id)
+
+    def forget(self, order: LiveOrder) -> None:
+        """An absent order need not be watched any longer."""
+        self._absent.pop(order.request.client_id, None)
+        if self._keys.get(order.request.key) is order:
+            del self._keys[order.request.key]
+
+    # ---- answers ---------------------------------------------------------------------------------------------------
+    def outcome(self, client_id: str, outcome: Outcome | Refusal, at: datetime, now: float = 0.0) -> list[Move]:
+        """What the gate or the venue answered to a submit, in time or late. A report or a fill may have come first."""
         order = self._open.get(client_id)
         if order is None:
-            return []
+            return self._late(client_id, outcome, at)
         if isinstance(outcome, Accepted):
             order.venue_id = outcome.venue_id or order.venue_id
-            if order.state is not SUBMITTING:
+            if order.state not in UNCERTAIN:
                 return []
+            if order.state is not SUBMITTING:
+                return self._venue(order, WORKING, ACK, at)
             order.state = ACKED
             return [Move(client_id, ACKED, ACK, at, "", order.venue_id, order.filled)]
         if isinstance(outcome, Refusal):
             return [self._move(order, S.NOT_SENT, Cause.GATE, at, f"{outcome.rule}: {outcome.reason}")]
         if isinstance(outcome, Rejected):
-            return [self._move(order, S.REJECTED, Cause.REJECT, at, f"{outcome.kind}: {outcome.reason}")]
+            return self._venue(order, S.REJECTED, Cause.REJECT, at, f"{outcome.kind}: {outcome.reason}")
         if order.state is not S.SUBMITTING:
             return []
+        order.since = now
         return [self._move(order, S.UNKNOWN, Cause.SILENCE, at, f"{outcome.kind}: {outcome.reason}")]
+
+    def _late(self, client_id: str, outcome: Outcome | Refusal, at: datetime) -> list[Move]:
+        order = self._absent.get(client_id)
+        if order is None or isinstance(outcome, Refusal):
+            return []
+        if isinstance(outcome, Accepted):
+            order.venue_id = outcome.venue_id or order.venue_id
+            return self._venue(order, WORKING, ACK, at, "it arrived after all")
+        if isinstance(outcome, Rejected):
+            return self._venue(order, S.REJECTED, Cause.REJECT, at, f"{outcome.kind}: {outcome.reason}")
+        return []
+
+    def possibly_sent(self, order: LiveOrder, at: datetime) -> list[Move]:
+        """At a start: the program that was submitting it ended, before or after the bytes left."""
+        return [self._move(order, S.UNKNOWN, Cause.SILENCE, at, "sent, or not: the program ended meanwhile")]
+
+    def proven_absent(self, order: LiveOrder, at: datetime) -> list[Move]:
+        """The venue does not show it, and everything that could still arrive there has arrived."""
+        moved = self._move(order, S.ABSENT, Cause.HORIZON, at, "the venue does not show it")
+        self._absent[order.request.client_id] = self._keys[order.request.key] = order
+        return [moved]
 
     def cancel_sent(self, client_id: str, at: datetime) -> list[Move]:
         """Before a cancel is sent; nothing where it cannot be (already on its way, or not acknowledged yet)."""
@@ -97,57 +171,86 @@ class Blotter:
             return [self._move(order, S.WORKING, Cause.REJECT, at, f"{outcome.kind}: {outcome.reason}")]
         return [self._move(order, S.CANCEL_UNKNOWN, Cause.SILENCE, at, f"{outcome.kind}: {outcome.reason}")]
 
+    # ---- facts -----------------------------------------------------------------------------------------------------
     def fill(self, order: LiveOrder, fill: Fill) -> list[Move]:
-        """A booked fill: implies that the order works there; the last one closes it."""
+        """A booked fill, in whatever state: implies that the order works there; the last one closes it."""
         order.filled += fill.quantity
-        if order.filled >= order.request.quantity:
-            if order.state not in CLOSES:
-                step(order.state, CLOSING, FILL)
-            order.state = DONE
-            client_id = order.request.client_id
-            del self._open[client_id], self._keys[order.request.key]
-            return [Move(client_id, DONE, FILL, fill.time, "", order.venue_id, order.filled)]
-        if order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
+        request, state = order.request, order.state
+        client_id = request.client_id
+        if order.filled > request.quantity:
+            self._note(order, f"{order.filled:f} filled, {request.quantity:f} ordered")
+        if state in CLOSES:
+            if state is S.ABSENT:
+                self.revived.append(order)
+            if order.filled >= request.quantity:
+                order.state = DONE
+                self._close(order)
+                return [Move(client_id, DONE, FILL, fill.time, "", order.venue_id, order.filled)]
+        else:  # terminal: the fact is booked, and somebody must know
+            self._note(order, f"filled {fill.quantity:f} after it was {state}")
+        if state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
-        return [Move(order.request.client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]
-
-    def absent(self, order: LiveOrder, at: datetime) -> list[Move]:
-        """The venue does not show it, and everything that could still arrive there has arrived: it never will be."""
-        moves = []
-        if order.state is SUBMITTING:
-            moves.append(self._move(order, S.UNKNOWN, Cause.SILENCE, at, "sent, or not: the program ended meanwhile"))
-        if order.state is S.UNKNOWN:
-            moves.append(self._move(order, S.ABSENT, Cause.HORIZON, at, "the venue does not show it"))
-        return moves
+        return [Move(client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]
 
     def report(self, report: OrderReport, at: datetime) -> list[Move]:
         """What a query showed. An end is believed only when every fill of it is booked."""
         order = self._keys.get(report.key)
+        if order is None and report.venue_id:
+            order = self.by_venue_id(report.venue_id)
         if order is None:
             return []
-        order.venue_id = report.venue_id
+        moves = []
+        if order.venue_id != report.venue_id:
+            order.venue_id = report.venue_id
+            if order.state not in UNCERTAIN and order.state is not S.ABSENT:  # those are named by the move that follows
+                moves.append(Move(order.request.client_id, order.state, Cause.REPORT, at, "", order.venue_id))
         if report.state in TERMINAL:
-            if report.filled != order.filled:
-                if order.state is S.CLOSING:
-                    return []
-                return [self._move(order, S.CLOSING, Cause.REPORT, at, "waiting for its fills")]
-            if order.state is not S.CLOSING:
-                step(order.state, S.CLOSING, Cause.REPORT)
-            return [self._end(order, report.state, Cause.REPORT, at, report.reason)]
+            return moves + self._ended(order, report, at)
         if report.state is S.WORKING and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT, S.CANCEL_UNKNOWN):
-            return [self._move(order, S.WORKING, Cause.REPORT, at)]
-        return []
+            why = "it arrived after all" if order.state is S.ABSENT else ""
+            return self._venue(order, S.WORKING, Cause.REPORT, at, why)
+        if report.state is S.CANCEL_SENT and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
+            return self._venue(order, S.WORKING, Cause.REPORT, at)
+        return moves
+
+    def _ended(self, order: LiveOrder, report: OrderReport, at: datetime) -> list[Move]:
+        """The venue shows an end: REJECTED of what was never acknowledged at once, any other by way of CLOSING."""
+        if report.state is S.REJECTED and order.state in UNCERTAIN and not report.filled:
+            return [self._move(order, S.REJECTED, Cause.REPORT, at, report.reason)]
+        whole = report.filled == order.filled
+        if order.state is not S.CLOSING:
+            if not legal(order.state, S.CLOSING, Cause.REPORT):
+                self._note(order, f"the venue shows {report.state}, it was {order.state}")
+                return []
+            if not whole:
+                return [self._move(order, S.CLOSING, Cause.REPORT, at, "waiting for its fills")]
+            order.state = step(order.state, S.CLOSING, Cause.REPORT)
+        return [self._move(order, report.state, Cause.REPORT, at, report.reason)] if whole else []
+
+    def _venue(self, order: LiveOrder, to: OrderState, cause: Cause, at: datetime, reason: str = "") -> list[Move]:
+        """A step that the venue asks for: taken if it is legal, noted if not."""
+        if not legal(order.state, to, cause):
+            self._note(order, f"the venue says {to} ({reason or cause}), it was {order.state}")
+            return []
+        return [self._move(order, to, cause, at, reason)]
+
+    def _note(self, order: LiveOrder, text: str) -> None:
+        self.odd.append(Odd(order.request.client_id, order.request.symbol, text))
 
     def _move(self, order: LiveOrder, to: OrderState, cause: Cause, at: datetime, reason: str = "") -> Move:
+        if order.state is S.ABSENT and to is WORKING and cause is not FILL:
+            self.revived.append(order)
         order.state = step(order.state, to, cause)
-        return self._moved(order, cause, at, reason)
+        client_id = order.request.client_id
+        if to in TERMINAL:
+            self._close(order)
+        else:
+            self._absent.pop(client_id, None)
+            self._open[client_id] = self._keys[order.request.key] = order
+        return Move(client_id, to, cause, at, reason, order.venue_id, order.filled)
 
-    def _end(self, order: LiveOrder, to: OrderState, cause: Cause, at: datetime, reason: str = "") -> Move:
-        order.state = step(S.CLOSING, to, cause)
-        return self._moved(order, cause, at, reason)
-
-    def _moved(self, order: LiveOrder, cause: Cause, at: datetime, reason: str) -> Move:
-        if order.state in TERMINAL:
-            del self._open[order.request.client_id]
-            del self._keys[order.request.key]
-        return Move(order.request.client_id, order.state, cause, at, reason, order.venue_id, order.filled)
+    def _close(self, order: LiveOrder) -> None:
+        client_id = order.request.client_id
+        self._open.pop(client_id, None)
+        self._absent.pop(client_id, None)
+        self._keys.pop(order.request.key, None)

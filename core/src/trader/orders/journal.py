@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from trader.model import CashEvent, Fill, OrderRequest, OrderState, Struct
+import msgspec
+
+from trader.model import ONE, ZERO, CashEvent, Fill, OrderRequest, OrderState, Struct
 from trader.orders.lifecycle import Cause
 
 
@@ -64,6 +66,11 @@ class Booking(Struct, frozen=True):
     client_id: str | None
     holding: Holding | None
     cash: Decimal
+    amount: Decimal = ZERO
+    """What it moved cash by: for a fill the trade and its fee, signed."""
+    multiplier: Decimal = ONE
+    apart: bool = False
+    """Somebody else's trade that the book leaves alone: it moves neither holding nor cash of the book."""
 
 
 class OpenOrder(Struct, frozen=True):
@@ -87,9 +94,20 @@ class BookState(Struct, frozen=True):
     orders: list[OpenOrder]
     fills_since: datetime | None
     """Time of the newest booked fill."""
-    seen: list[str]
-    """Fact keys booked at or after a day before `fills_since` (`fact_key`)."""
+    seen: dict[str, Terms]
+    """Fact keys booked at or after two days before `fills_since` (`fact_key`), with what a fill said."""
     plugins: dict[str, bytes]
+    untold: list[Fill] = msgspec.field(default_factory=list)
+    """Fills booked after the last decided cycle, oldest first: observers may not have heard of them."""
+    apart: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    """Signed units that somebody else trades on the account and the book leaves alone."""
+    apart_cash: Decimal = ZERO
+    opened_at: datetime | None = None
+    """When the book's opening balance was read; None before it."""
+
+
+Terms: TypeAlias = "tuple[Decimal, Decimal] | None"
+"""Quantity and price of a fill; None for a cash event."""
 
 
 def fact_key(fact: Fill | CashEvent) -> str:
@@ -104,8 +122,8 @@ class Journal(Protocol):
     diary: bool
     """Whether it keeps Decisions and plugin states; where not, they are not encoded."""
 
-    def load(self) -> BookState:
-        """Where the book stands."""
+    def load(self, watched_since: datetime | None = None) -> BookState:
+        """Where the book stands; orders found absent at or after `watched_since` are among its orders."""
 
     def decided(
         self,
@@ -125,6 +143,12 @@ class Journal(Protocol):
     def booked(self, bookings: Sequence[Booking], moves: Sequence[Move]) -> None:
         """Facts, holdings, cash and the moves they imply; StoreError if a fact was booked before."""
 
+    def odd(self, client_id: str, reason: str, at: datetime, /) -> None:
+        """A fact that fits no legal step of an order: it is kept, and moves nothing."""
+
+    def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
+        """An order of this book by the key or an id that the venue shows, terminal or not, of any epoch."""
+
 
 class MemoryJournal:
     """Commits to nothing: for backtests and benchmarks. Keeps counts and, if asked, the facts."""
@@ -136,9 +160,10 @@ class MemoryJournal:
         self.records: list[CycleRecord] = []
         self.facts: list[Booking] = []
         self.orders: list[OrderRequest] = []
+        self.oddities: list[tuple[str, str]] = []
 
-    def load(self) -> BookState:
-        return BookState(None, 0, None, None, None, [], [], None, [], {})
+    def load(self, watched_since: datetime | None = None) -> BookState:  # noqa: ARG002 - nothing is kept
+        return BookState(None, 0, None, None, None, [], [], None, {}, {})
 
     def decided(
         self,
@@ -163,3 +188,9 @@ class MemoryJournal:
         self.moves += len(moves)
         if self.keep:
             self.facts.extend(bookings)
+
+    def odd(self, client_id: str, reason: str, _at: datetime) -> None:
+        self.oddities.append((client_id, reason))
+
+    def find(self, key: str, venue_id: str | None) -> OpenOrder | None:  # noqa: ARG002 - what is closed is forgotten
+        return None

@@ -1,7 +1,8 @@
 """Fills to positions and cash: exact, in `Decimal`, in the order in which they are booked.
 
 Cash-settled: a fill moves cash by quantity x price x multiplier. Margin-settled: cash moves by the profit of what is
-closed, (price - average) x quantity x multiplier. Fees are paid in cash. Equity is cash plus, for each position,
+closed, (price - average) x quantity x multiplier. Fees are paid in cash, or in what was bought ("BTC" of "BTC/USDT"):
+then the position is smaller by the fee. Equity is cash plus, for each position,
 quantity x price x multiplier (cash-settled) or quantity x (price - average) x multiplier (margin-settled).
 """
 
@@ -11,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from msgspec import structs
+
 from trader.model import ZERO, CashEvent, Fill, Instrument, Side
-from trader.orders.journal import Booking, Holding, fact_key
+from trader.orders.journal import Booking, Holding, Terms, fact_key
 
 BUY = Side.BUY
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,16 +45,27 @@ def after_trade(
 
 
 class Ledger:
-    """The positions and the cash of one book, in one currency."""
+    """The positions and the cash of one book, in one currency.
+
+    `apart` and `apart_cash`: what somebody else trades on the account and the book leaves alone.
+    """
 
     def __init__(
-        self, currency: str, cash: Decimal, holdings: Iterable[Holding] = (), seen: Iterable[str] = ()
+        self,
+        currency: str,
+        cash: Decimal,
+        holdings: Iterable[Holding] = (),
+        seen: Mapping[str, Terms] | None = None,
+        *,
+        apart: Mapping[str, Decimal] | None = None,
+        apart_cash: Decimal = ZERO,
     ) -> None:
         self.currency, self.cash = currency, cash
         self.holdings = {holding.symbol: holding for holding in holdings}
-        self.seen = set(seen)
-        """Keys of the facts booked in the last days; the store's primary keys are the last word."""
-        self._older: set[str] = set()
+        self.apart, self.apart_cash = dict(apart or {}), apart_cash
+        self.seen: dict[str, Terms] = dict(seen or {})
+        """The facts booked in the last days, with what a fill said; the store's primary keys are the last word."""
+        self._older: dict[str, Terms] = {}
         self._turn = BEGINNING
 
     def knows(self, fact: Fill | CashEvent) -> bool:
@@ -59,11 +73,16 @@ class Ledger:
         key = fact_key(fact)
         return key in self.seen or key in self._older
 
-    def _remember(self, key: str, time: datetime) -> None:
+    def said(self, fill: Fill) -> Terms:
+        """Quantity and price that were booked under this fill's id; None if it is new."""
+        key = fact_key(fill)
+        return self.seen.get(key) or self._older.get(key)
+
+    def _remember(self, key: str, time: datetime, terms: Terms) -> None:
         """Keys are kept for MEMORY at least and twice that at most: a session runs for years."""
         if time >= self._turn:
-            self._older, self.seen, self._turn = self.seen, set(), time + MEMORY
-        self.seen.add(key)
+            self._older, self.seen, self._turn = self.seen, {}, time + MEMORY
+        self.seen[key] = terms
 
     def after_fill(self, fill: Fill, client_id: str | None, instrument: Instrument) -> Booking | None:
         """Book one fill: the position and the cash after it. None if it was booked before."""
@@ -76,15 +95,45 @@ class Ledger:
         signed = fill.quantity if fill.side is BUY else -fill.quantity
         multiplier = instrument.multiplier
         holding, profit = after_trade(held, signed, fill.price, fill.time, multiplier)
-        if instrument.settlement == "cash":
-            self.cash -= signed * fill.price * multiplier
-        else:
-            self.cash += profit
-        if fill.fee and fill.fee_currency in ("", self.currency):
-            self.cash -= fill.fee
+        amount = profit if instrument.settlement == "margin" else -signed * fill.price * multiplier
+        if fill.fee:
+            if fill.fee_currency in ("", self.currency):
+                amount -= fill.fee
+            elif fill.fee_currency == base_of(fill.symbol):
+                holding, _ = after_trade(holding, -fill.fee, holding.price, fill.time, multiplier)
+        self.cash += amount
         self.holdings[fill.symbol] = holding
-        self._remember(key, fill.time)
-        return Booking(fill, client_id, holding, self.cash)
+        self._remember(key, fill.time, (fill.quantity, fill.price))
+        return Booking(fill, client_id, holding, self.cash, amount, multiplier)
+
+    def after_foreign(self, fill: Fill, instrument: Instrument) -> Booking | None:
+        """Note a trade of somebody else that the book leaves alone; None if it was noted before."""
+        if self.knows(fill):
+            return None
+        signed = fill.quantity if fill.side is BUY else -fill.quantity
+        amount = ZERO if instrument.settlement == "margin" else -signed * fill.price * instrument.multiplier
+        if fill.fee and fill.fee_currency in ("", self.currency):
+            amount -= fill.fee
+        elif fill.fee and fill.fee_currency == base_of(fill.symbol):
+            signed -= fill.fee
+        self.apart[fill.symbol] = self.apart.get(fill.symbol, ZERO) + signed
+        self.apart_cash += amount
+        self._remember(fact_key(fill), fill.time, (fill.quantity, fill.price))
+        return Booking(fill, None, None, self.cash, amount, instrument.multiplier, apart=True)
+
+    def corrected(self, fill: Fill) -> tuple[Fill, Fill] | None:
+        """Where the venue shows a booked execution with other terms: the entry that undoes the old one, and the one
+        that books the new. Their ids follow from what they say: booked once, however often it is shown. None if nothing
+        changed."""
+        known = self.said(fill)
+        if known is None or known == (fill.quantity, fill.price):
+            return None
+        other = Side.SELL if fill.side is BUY else BUY
+        name = f"{fill.execution_id}~{fill.quantity:f}@{fill.price:f}"
+        undo = structs.replace(fill, execution_id=f"{name}-", side=other, quantity=known[0], price=known[1], fee=ZERO)
+        anew = structs.replace(fill, execution_id=f"{name}+", fee=ZERO)
+        self._remember(fact_key(fill), fill.time, (fill.quantity, fill.price))
+        return undo, anew
 
     def after_event(self, event: CashEvent) -> Booking | None:
         """Book money that moved without a trade; None if it was booked before. Another currency moves nothing here."""
@@ -93,8 +142,15 @@ class Ledger:
             return None
         if event.currency == self.currency:
             self.cash += event.amount
-        self._remember(key, event.time)
-        return Booking(event, None, None, self.cash)
+        self._remember(key, event.time, None)
+        return Booking(event, None, None, self.cash, event.amount)
+
+    def expected(self) -> dict[str, Decimal]:
+        """What the account must hold: signed units by symbol, flat ones left out."""
+        total = {symbol: held.quantity for symbol, held in self.holdings.items()}
+        for symbol, units in self.apart.items():
+            total[symbol] = total.get(symbol, ZERO) + units
+        return {symbol: units for symbol, units in total.items() if units}
 
     def equity(self, prices: Mapping[str, Decimal], instruments: Mapping[str, Instrument]) -> Decimal:
         """Cash plus what is held at `prices` (symbol -> mark). KeyError for a held symbol without a price."""
@@ -109,3 +165,9 @@ def value(held: Holding, price: Decimal, instrument: Instrument) -> Decimal:
     """What a position adds to equity at `price`."""
     basis = ZERO if instrument.settlement == "cash" else held.price
     return held.quantity * (price - basis) * instrument.multiplier
+
+
+def base_of(symbol: str) -> str:
+    """What a pair trades: "BTC" of "BTC/USDT"; nothing for a symbol that is no pair."""
+    base, slash, _ = symbol.partition("/")
+    return base if slash else ""

@@ -52,7 +52,7 @@ TABLE: dict[S, dict[S, frozenset[Cause]]] = {
         S.ABSENT: frozenset({Cause.HORIZON}),
         S.CLOSING: _CLOSED,
     },
-    S.ABSENT: {S.WORKING: _SHOWN, S.CLOSING: _CLOSED},
+    S.ABSENT: {S.WORKING: _ANSWER, S.REJECTED: frozenset({Cause.REJECT}), S.CLOSING: _CLOSED},
     S.WORKING: {
         S.CANCEL_SENT: frozenset({Cause.CANCEL}),
         S.REPLACE_SENT: frozenset({Cause.REPLACE}),

@@ -5,27 +5,26 @@ The intents of a cycle are covered by one event that holds a digest of all of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from trader.clock import Clock
 from trader.errors import StoreError
-from trader.model import CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
-from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, fact_key
+from trader.model import ZERO, CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
+from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, Terms, fact_key
+from trader.orders.ledger import MEMORY, base_of
 from trader.orders.lifecycle import TERMINAL
 from trader.store import schema as s
 from trader.store.chain import Chain, digest
 from trader.store.database import Row, Store
 from trader.store.runs import current_epoch
 from trader.store.schema import micros, plain
-
-_DAY = timedelta(days=1)
 
 
 class StoreJournal:
@@ -36,29 +35,40 @@ class StoreJournal:
 
     diary = True
 
-    def __init__(self, store: Store, *, book: str, venue: str, account: str, session: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        book: str,
+        venue: str,
+        account: str,
+        session: str,
+        clock: Clock,
+        point: Callable[[str], None] | None = None,
+    ) -> None:
         present = current_epoch(store)
         if present is None:
             raise StoreError("No epoch of the journal is open.", where=store.where, todo="Call open_epoch first.")
         self.nonce = present.nonce
         self.epoch, self.book, self.venue, self.account = present.number, book, venue, account
         self._store, self._session, self._clock = store, session, clock
+        self._point = point or _nowhere
         self._book_row: tuple[Decimal | None, Decimal | None] | None = None
         """The book's cash and peak equity as committed; None: read them again."""
         self._open_book()
 
     # ---- load -------------------------------------------------------------------------------------------------------
-    def load(self) -> BookState:
+    def load(self, watched_since: datetime | None = None) -> BookState:
+        """Where the book stands; `watched_since`: orders found absent at or after it are still watched."""
         with self._store.reading() as connection:
             book = connection.execute(select(s.book).where(*self._mine(s.book, "name"))).one()
-            cycle = connection.execute(
-                select(s.cycle.c.cycle_id, s.cycle.c.number, s.cycle.c.at)
-                .where(s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch)
-                .order_by(s.cycle.c.seq.desc())
-                .limit(1)
-            ).first()
+            decided = select(s.cycle.c.cycle_id, s.cycle.c.number, s.cycle.c.at).where(
+                s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch, s.cycle.c.number > 0
+            )
+            cycle = connection.execute(decided.order_by(s.cycle.c.seq.desc()).limit(1)).first()
             kept = connection.execute(select(s.plugin_state).where(*self._mine(s.plugin_state)))
             since, seen = self._facts(connection)
+            apart, apart_cash = self._apart(connection)
             return BookState(
                 cycle_id=cycle.cycle_id if cycle else None,
                 number=cycle.number if cycle else 0,
@@ -66,10 +76,14 @@ class StoreJournal:
                 cash=book.cash,
                 peak_equity=book.peak_equity,
                 holdings=self._holdings(connection),
-                orders=self._open_orders(connection),
+                orders=self._open_orders(connection, watched_since),
                 fills_since=since,
                 seen=seen,
                 plugins={row.instance: row.state for row in kept},
+                untold=self._untold(connection),
+                apart=apart,
+                apart_cash=apart_cash,
+                opened_at=self._opened_at(connection),
             )
 
     def _holdings(self, connection: Connection) -> list[Holding]:
@@ -77,28 +91,99 @@ class StoreJournal:
         statement = select(*columns).where(*self._mine(s.holding)).order_by(s.holding.c.symbol)
         return [Holding(*row) for row in connection.execute(statement)]
 
-    def _open_orders(self, connection: Connection) -> list[OpenOrder]:
+    def _open_orders(self, connection: Connection, watched_since: datetime | None) -> list[OpenOrder]:
         now = s.intent.c
+        wanted = text("open = 1")
+        if watched_since is not None:
+            wanted = or_(wanted, (now.state == OrderState.ABSENT.value) & (now.at >= watched_since))  # type: ignore[assignment]
         statement = (
             select(s.intent)
             .join(s.cycle, s.cycle.c.seq == now.cycle)
-            .where(now.book == self.book, text("open = 1"), s.cycle.c.epoch == self.epoch)
+            .where(now.book == self.book, wanted, s.cycle.c.epoch == self.epoch)
             .order_by(now.cycle, now.line)
         )
-        rows = connection.execute(statement)
-        return [OpenOrder(_request(row), OrderState(row.state), row.filled, row.venue_id) for row in rows]
+        return [_open_order(row) for row in connection.execute(statement)]
 
-    def _facts(self, connection: Connection) -> tuple[datetime | None, list[str]]:
+    def _facts(self, connection: Connection) -> tuple[datetime | None, dict[str, Terms]]:
         """Facts stay facts in a new epoch: the venue shows them again, and they are not booked again."""
         fills, cash = s.fill.c, s.cash_event.c
         since: datetime | None = connection.execute(select(func.max(fills.time)).where(*self._own(s.fill))).scalar()
-        of_fills = select(fills.symbol, fills.execution_id).where(*self._own(s.fill)).order_by(fills.seq)
+        of_fills = select(fills.symbol, fills.execution_id, fills.quantity, fills.price).where(*self._own(s.fill))
         of_cash = select(cash.event_id).where(*self._own(s.cash_event)).order_by(cash.seq)
         if since is not None:
-            of_fills = of_fills.where(fills.time >= since - _DAY)
-            of_cash = of_cash.where(cash.time >= since - _DAY)
-        seen = [f"{symbol}\x1f{execution}" for symbol, execution in connection.execute(of_fills)]
-        return since, seen + [f"\x1f{event}" for event in connection.execute(of_cash).scalars()]
+            of_fills = of_fills.where(fills.time >= since - MEMORY)
+            of_cash = of_cash.where(cash.time >= since - MEMORY)
+        seen: dict[str, Terms] = {}
+        for symbol, execution, quantity, price in connection.execute(of_fills.order_by(fills.seq)):
+            name, corrected, _ = execution.partition("~")
+            seen[f"{symbol}\x1f{execution}"] = (quantity, price)
+            if corrected and execution.endswith("+"):  # the venue's last word on the execution that it corrected
+                seen[f"{symbol}\x1f{name}"] = (quantity, price)
+        seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
+        return since, seen
+
+    def _untold(self, connection: Connection) -> list[Fill]:
+        last = select(func.coalesce(func.max(s.cycle.c.seq), 0)).where(
+            s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch
+        )
+        fill = s.fill.c
+        rows = select(s.fill).where(*self._own(s.fill), fill.seq > last.scalar_subquery()).order_by(fill.seq)
+        of_epoch = rows.join(s.order_event, s.order_event.c.seq == fill.seq).where(s.order_event.c.epoch == self.epoch)
+        return [
+            Fill(
+                row.execution_id,
+                row.key,
+                row.venue_id,
+                row.symbol,
+                Side(row.side),
+                row.quantity,
+                row.price,
+                row.fee,
+                row.time,
+                row.fee_currency,
+            )
+            for row in connection.execute(of_epoch)
+            if not row.external
+        ]
+
+    def _apart(self, connection: Connection) -> tuple[dict[str, Decimal], Decimal]:
+        """What somebody else traded on the account since the epoch began and the book leaves alone."""
+        fill = s.fill.c
+        of_epoch = (
+            select(fill.symbol, fill.side, fill.quantity, fill.fee, fill.fee_currency, fill.amount)
+            .join(s.order_event, s.order_event.c.seq == fill.seq)
+            .where(*self._own(s.fill), fill.external.is_(True), s.order_event.c.epoch == self.epoch)
+        )
+        units: dict[str, Decimal] = {}
+        cash = ZERO
+        for symbol, side, quantity, fee, fee_currency, amount in connection.execute(of_epoch):
+            signed = quantity * Side(side).sign - (fee if fee_currency == base_of(symbol) else ZERO)
+            units[symbol] = units.get(symbol, ZERO) + signed
+            cash += amount or ZERO
+        return units, cash
+
+    def _opened_at(self, connection: Connection) -> datetime | None:
+        cash = s.cash_event.c
+        opening = (
+            select(func.max(cash.time))
+            .join(s.order_event, s.order_event.c.seq == cash.seq)
+            .where(*self._own(s.cash_event), cash.event_id.like("opening %"), s.order_event.c.epoch == self.epoch)
+        )
+        found: datetime | None = connection.execute(opening).scalar()
+        return found
+
+    def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
+        now, former = s.intent.c, s.id_map.c
+        named = [now.client_id == key, now.key == key] if key else []
+        if venue_id:
+            named.append(now.venue_id == venue_id)
+            named.append(now.client_id.in_(select(former.client_id).where(former.venue_id == venue_id)))
+        if not named:
+            return None
+        statement = select(s.intent).where(now.book == self.book, or_(*named)).order_by(now.cycle.desc()).limit(1)
+        with self._store.reading() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else _open_order(row)
 
     # ---- write ------------------------------------------------------------------------------------------------------
     def decided(
@@ -127,6 +212,7 @@ class StoreJournal:
                 self._equity(connection, record)
                 self._keep(connection, plugins)
                 self._move(connection, chain, moves)
+                self._point("journal>commit")
         except IntegrityError as problem:
             raise StoreError(
                 f"Cycle {record.cycle_id} of book '{self.book}', or an order id in it, was decided before. "
@@ -143,11 +229,16 @@ class StoreJournal:
         try:
             with self._writing() as (connection, chain):
                 self._book(connection, chain, bookings)
+                self._point("fills>commit")
                 self._move(connection, chain, moves)
         except IntegrityError as problem:
             raise StoreError(
                 f"{self._known(bookings)} was booked before. Nothing was changed.", where=self._store.where
             ) from problem
+
+    def odd(self, client_id: str, reason: str, at: datetime) -> None:
+        with self._writing() as (_, chain):
+            chain.add("odd", book=self.book, client_id=client_id, reason=reason, at=micros(at))
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, Chain]]:
@@ -232,7 +323,7 @@ class StoreJournal:
         if isinstance(f, Fill):
             return (seq, self.venue, self.account, f.symbol, f.execution_id, self.book, booking.client_id, f.key,
                     f.venue_id, f.side.value, plain(f.quantity), plain(f.price), plain(f.fee), f.fee_currency,
-                    micros(f.time))  # fmt: skip
+                    micros(f.time), plain(booking.amount), plain(booking.multiplier), int(booking.apart))  # fmt: skip
         return (seq, self.venue, self.account, f.event_id, self.book, f.kind, plain(f.amount), f.currency, f.symbol,
                 micros(f.time))  # fmt: skip
 
@@ -328,6 +419,14 @@ def _amount(value: Decimal | None) -> str | None:
 
 def _fields(holding: Holding) -> dict[str, Any]:
     return {name: getattr(holding, name) for name in holding.__struct_fields__}
+
+
+def _nowhere(_name: str) -> None:
+    """Nobody dies here."""
+
+
+def _open_order(row: Any) -> OpenOrder:
+    return OpenOrder(_request(row), OrderState(row.state), row.filled, row.venue_id)
 
 
 def _request(row: Any) -> OrderRequest:

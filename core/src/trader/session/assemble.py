@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -38,6 +38,10 @@ def bar_length(timeframe: str) -> timedelta:
     if match is None:
         raise SettingsError(f"Expected a time frame such as 1m, 1h or 1d, was {timeframe!r}.")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _threads(name: str, timeout: float, workers: int) -> Lane:
+    return ThreadLane(name, timeout=timeout, workers=workers)
 
 
 @dataclass
@@ -83,7 +87,8 @@ class Kit:
         name = f"{kind} {table.connection or made.instance}"
         if name not in self.lanes:
             workers = int(made.plugin.capabilities.get("concurrency", 1))
-            self.lanes[name] = ThreadLane(name, timeout=table.timeout or 60.0, workers=workers)
+            make = self.world.make_lane or _threads
+            self.lanes[name] = make(name, table.timeout or 60.0, workers)
         return self.lanes[name]
 
 
@@ -138,16 +143,26 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
     return answer
 
 
-def assemble(kit: Kit, name: str, held: Sequence[str] = ()) -> Assembled:
+def _at_once(ask: Callable[[], Any]) -> Any:
+    return ask()
+
+
+def assemble(
+    kit: Kit, name: str, held: Sequence[str] = (), *, patient: Callable[[Callable[[], Any]], Any] = _at_once
+) -> Assembled:
     """One book: every plugin made, data and broker open, bars loaded, the account checked. `held`: symbols that the
-    book holds already; they get bars even if nothing covers them any more."""
+    book holds already; they get bars even if nothing covers them any more. `patient(ask)`: how often a broker is asked
+    before it counts as unreachable."""
     settings = kit.settings.book(name)
     tree, where = kit.settings.raw.tree, kit.settings.path.name
     feed = _feed(kit, select(tree, "data_source", kit.catalogue, book=name, where=where))
     broker = kit.make("broker", select(tree, "broker", kit.catalogue, book=name, where=where))
     _fits(feed, broker, name)
     lane = kit.lane("broker", broker)
-    account = _account(kit.settings, name, settings, answered(lane, broker, "open()", broker.object.open), broker)
+    opened = patient(lambda: answered(lane, broker, "open()", broker.object.open))
+    if not isinstance(opened, Account):
+        raise PluginError(f"Expected open() to answer an Account, was {opened!r:.100}.", where=broker.label)
+    account = _account(kit.settings, name, settings, opened, broker)
     members, stages = _pipeline(kit, name, settings, where)
     allocator = kit.make("allocator", select(tree, "allocator", kit.catalogue, book=name, where=where), book=name)
     style = kit.make(

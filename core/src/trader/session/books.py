@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from trader.alerts import Alerts
 from trader.cycle.decision import Decision, Fault
-from trader.model import ZERO, OrderState, Severity
+from trader.model import ZERO, Account, OrderState, Position, Severity
+from trader.orders.blotter import UNCERTAIN
 from trader.orders.journal import Move
 from trader.orders.lifecycle import TERMINAL
 from trader.plugins import Observers, Provided, describe_fault
+from trader.safety.halts import Halts
 from trader.session.assemble import Assembled
 from trader.session.engine import Engine, Report
 from trader.session.summary import BookSummary, Line
+
+LONG = 30.0
+"""Seconds after which an order that nobody can place is told."""
 
 
 class Book:
     """One book at work, and its tally of this run."""
 
     def __init__(
-        self, parts: Assembled, engine: Engine, *, observers: Callable[[], Observers], alerts: Alerts, log: Any
+        self,
+        parts: Assembled,
+        engine: Engine,
+        brakes: Halts,
+        *,
+        observers: Callable[[], Observers],
+        alerts: Alerts,
+        log: Any,
     ) -> None:
-        self.parts, self.engine = parts, engine
+        self.parts, self.engine, self.brakes = parts, engine, brakes
+        self.met = True
+        """Whether journal and venue agreed at the start."""
         self.name = parts.name
         self._observers, self._alerts, self._log = observers, alerts, log.bind(book=parts.name)
         self._told: set[str] = set()
@@ -36,6 +50,7 @@ class Book:
         self.refused_by: Counter[str] = Counter()
         self.curve: list[tuple[datetime, Decimal]] = []
         self.start_equity: Decimal | None = None
+        engine.tell = self.tell
 
     @property
     def next_row(self) -> int:
@@ -46,39 +61,42 @@ class Book:
         return self.engine.market.panel.rows
 
     async def step(self, row: int) -> Report:
-        """Play one row, count and tell."""
-        report = await self.engine.step(row)
+        """Play one row; the engine tells of it while it goes."""
+        return await self.engine.step(row)
+
+    def retell(self) -> None:
+        """Fills that were booked in an earlier run, after its last decision: nobody may have heard of them."""
+        for fill in self.engine.untold:
+            self._observers().notify("on_fill", fill=fill)
+        self.engine.untold.clear()
+
+    def tell(self, report: Report) -> None:
+        """What is new in a report since the last call: to observers, log, alerts and counters."""
         self._tell_facts(report)
-        for move in report.moves[: report.moves_before]:
-            self._tell_move(move)
         decision = report.decision
-        if decision is not None:
+        if decision is not None and report.fresh("decision", 1):
             self.cycles += 1
             self.curve.append((decision.at, self.engine.standing.equity))
             if self.start_equity is None:
                 self.start_equity = self.engine.standing.equity
             self._tell_decision(decision)
-        for move in report.moves[report.moves_before :]:
+        for move in report.moves[report.fresh("moves", len(report.moves)) :]:
             self._tell_move(move)
-        requests = {one.order.client_id: one.order for one in decision.approved} if decision is not None else {}
-        for client_id, refusal in report.refused:
+        for order, refusal in report.refused[report.fresh("refused", len(report.refused)) :]:
             self.refusals += 1
             self.refused_by[refusal.rule] += 1
             level = self._log.info if refusal.rule == "dry_run" else self._log.warning
-            level("gate_refused", client_id=client_id, rule=refusal.rule, reason=refusal.reason)
-            self._observers().notify("on_refusal", order=requests[client_id], refusal=refusal)
-        return report
-
-    def tell(self, report: Report) -> None:
-        """What a sync without a decision found."""
-        self._tell_facts(report)
-        for move in report.moves:
-            self._tell_move(move)
+            level("gate_refused", client_id=order.client_id, rule=refusal.rule, reason=refusal.reason)
+            self._observers().notify("on_refusal", order=order, refusal=refusal)
+        for event, text in report.alarms[report.fresh("alarms", len(report.alarms)) :]:
+            self._log.error(event, text=text)
+            self._alerts.raise_(Severity.ERROR, event, f"Book '{self.name}': {text}")
 
     def _tell_facts(self, report: Report) -> None:
         """Fills, positions, money, troubles: to observers, log and counters."""
         observers = self._observers()
-        for fill in report.fills:
+        fills = report.fills[report.fresh("fills", len(report.fills)) :]
+        for fill in fills:
             self.fills += 1
             self.fees += fill.fee
             self.traded += fill.quantity * fill.price * self.engine.market.instruments[fill.symbol].multiplier
@@ -88,16 +106,34 @@ class Book:
             )  # fmt: skip
             observers.notify("on_fill", fill=fill)
         if observers.wanted("on_position"):
-            for symbol in dict.fromkeys(fill.symbol for fill in report.fills):
+            for symbol in dict.fromkeys(fill.symbol for fill in fills):
                 observers.notify("on_position", position=self.engine.position(symbol))
-        for event in report.events:
+        for event in report.events[report.fresh("events", len(report.events)) :]:
             self._log.info("cash_event", kind=event.kind, amount=event.amount, event_id=event.event_id, at=event.time)
-        if report.heartbeat is not None:
-            self._log.info("heartbeat", account=report.heartbeat.account_id, equity=report.heartbeat.equity)
-            observers.notify("on_heartbeat", at=report.heartbeat.time, account=report.heartbeat)
-        for trouble in report.unreached:
+        for trouble in report.unreached[report.fresh("unreached", len(report.unreached)) :]:
             self._log.warning("broker_unavailable", what=trouble)
             self._alerts.raise_(Severity.WARNING, "broker_unavailable", f"Book '{self.name}': {trouble}")
+
+    def heartbeat(self, account: Account, positions: Sequence[Position]) -> None:
+        """The broker answered: proof of life."""
+        observers = self._observers()
+        self._log.info("heartbeat", account=account.account_id, equity=account.equity, positions=len(positions))
+        observers.notify("on_heartbeat", at=account.time, account=account)
+        if observers.wanted("on_position"):
+            for position in positions:
+                observers.notify("on_position", position=position)
+
+    def look_at_the_unknown(self) -> None:
+        """An order that nobody can place for long is a person's concern, once."""
+        now = self.engine.clock.monotonic()
+        for order in self.engine.blotter.open():
+            if order.state in UNCERTAIN and now - order.since > LONG:
+                client_id, request = order.request.client_id, order.request
+                text = (
+                    f"Order {client_id} of book '{self.name}' ({request.side} {request.quantity:f} {request.symbol}) "
+                    f"may or may not have arrived. It counts at its worst case, and the venue is asked on."
+                )
+                self._alerts.raise_(Severity.ERROR, "order_unknown", text, same=client_id)
 
     def _tell_move(self, move: Move) -> None:
         if move.state is OrderState.FILLED:
@@ -109,7 +145,7 @@ class Book:
             self._observers().notify("on_order", order=request, state=move.state, reason=move.reason)
             if move.state in TERMINAL:
                 del self._requests[move.client_id]
-        if move.state is OrderState.UNKNOWN:
+        if move.state is OrderState.UNKNOWN and self.engine.recorded:
             text = f"Order {move.client_id} of book '{self.name}' may or may not have arrived: {move.reason}"
             self._alerts.raise_(Severity.ERROR, "order_unknown", text)
 

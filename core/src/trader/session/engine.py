@@ -1,54 +1,94 @@
 """One book at work: a step takes the bars of a moment, learns what the venue did, decides, journals, sends.
 
 The same step runs in backtest, paper and live; what differs is the clock that calls it, the lane that its calls run
-in, and the journal that keeps it.
+in, and the journal that keeps it. What the venue did is learned in `trader.session.reconcile`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from trader.clock import Clock, SystemClock
 from trader.cycle.cycle import Desk, decide
 from trader.cycle.decision import Decision, Fault
 from trader.cycle.market import Market, instant, instant64
 from trader.cycle.planner import Stamp
-from trader.errors import ESCAPES, BadAnswer, PluginError, Refused, Unreachable
+from trader.cycle.portfolio import Portfolio
+from trader.errors import ESCAPES, BadAnswer, IllegalTransition, PluginError, Unreachable
 from trader.model import (
+    ZERO,
     Account,
+    Approved,
     Cancel,
     CashEvent,
     Fill,
-    NotFound,
     OrderRef,
-    OrderReport,
+    OrderRequest,
     OrderState,
+    Outcome,
     Position,
     Refusal,
+    Side,
     Unavailable,
     Unknown,
 )
-from trader.orders.blotter import Blotter, LiveOrder
+from trader.orders.blotter import UNCERTAIN, Blotter
+from trader.orders.conservation import Tally
+from trader.orders.differences import CASH
 from trader.orders.gate import Gate
 from trader.orders.ids import IdMint
-from trader.orders.journal import Booking, BookState, CycleRecord, Journal, Move
+from trader.orders.journal import BookState, CycleRecord, Journal, Move
 from trader.orders.ledger import Ledger
-from trader.protocols import Broker, HasCashEvents, HasState, NeedsBars
-from trader.session.lanes import Lane, Priority
+from trader.protocols import Broker, HasState, NeedsBars
+from trader.session import asking
+from trader.session.asking import ask
+from trader.session.lanes import Lane, NotStarted, Priority
+from trader.session.reconcile import Reconciler, reference
 from trader.session.standing import Standing
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OVERLAP = timedelta(days=1)
 STRIKES = 3
 CORE = "trader.core"
 """What the engine itself keeps among the plugins' states; no instance can have a dot in its name."""
 NO_ANSWER = Unknown("timeout", "no answer in time")
+TOO_LATE = Refusal(0, "its turn in the lane came after its deadline", 0.0, 0.0, "deadline")
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePolicy:
+    """What a broker's manifest and the settings say of a venue. `horizon_seconds`: how late an order may still turn up
+    and be seen; `late_arrival_bounded`: after it nothing can arrive; `watch_seconds`: how long an absent order is
+    looked out for."""
+
+    horizon_seconds: float = 600.0
+    late_arrival_bounded: bool = False
+    watch_seconds: float = 86_400.0
+    id_policy: str = "forever"
+    external: Literal["adopt", "ignore", "halt"] = "adopt"
+    cash_tolerance: Decimal = Decimal("0.01")
+
+    @property
+    def doubt_seconds(self) -> float:
+        """How long an absent order counts in exposure where nothing bounds its arrival."""
+        return 0.0 if self.late_arrival_bounded else 2 * self.horizon_seconds + 60
+
+
+class Brakes(Protocol):
+    """What is halted (`trader.safety.halts.Halts`)."""
+
+    level: str
+    reasons: dict[str, str]
+    symbols: frozenset[str]
+    strategies: frozenset[str]
+
+    def halt_symbol(self, symbol: str, reason: str) -> None: ...
+    def block_book(self, level: Literal["reduce", "halt"], reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -59,18 +99,30 @@ class Report:
     fills: list[Fill] = field(default_factory=list)
     events: list[CashEvent] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    refused: list[tuple[str, Refusal]] = field(default_factory=list)
+    refused: list[tuple[OrderRequest, Refusal]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
-    heartbeat: Account | None = None
-    moves_before: int = 0
-    """How many of the moves came before the decision."""
+    alarms: list[tuple[str, str]] = field(default_factory=list)
+    """(event, text) for people."""
+    account: Account | None = None
+    positions: Sequence[Position] | None = None
+    reconciled: bool = False
+    told: dict[str, int] = field(default_factory=dict)
+
+    def fresh(self, what: str, now: int) -> int:
+        """How many of them were told before; from now on `now` are. For "decision": whether it was not told yet."""
+        before = self.told.get(what, 0)
+        self.told[what] = now
+        return now - before if what == "decision" else before
+
+    def alarm(self, event: str, text: str) -> None:
+        self.alarms.append((event, text))
 
 
 class Engine:
     """One book. `stateful`: (instance, plugin) pairs whose state survives restarts. `moment(cycle_id)` is told before
-    each decision: it seeds the plugins' random numbers. `horizon_seconds`: how late an order may still turn up at the
-    venue (None: nobody knows)."""
+    each decision: it seeds the plugins' random numbers. `tell(report)` hears of news as soon as they are booked;
+    `panic(text)` of a fault of the program that must halt everything; `wake()` of a late answer."""
 
     def __init__(
         self,
@@ -85,33 +137,65 @@ class Engine:
         lane: Lane,
         state: BookState,
         recorded: bool = True,
-        horizon_seconds: float | None = None,
+        policy: VenuePolicy | None = None,
         stateful: Sequence[tuple[str, HasState]] = (),
         moment: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
+        point: Callable[[str], None] | None = None,
+        brakes: Brakes | None = None,
+        panic: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.desk, self.market, self.broker = name, desk, market, broker
         self.journal, self.gate, self.lane = journal, gate, lane
         self.account, self.recorded, self._moment = account, recorded, moment
-        self.horizon_seconds = horizon_seconds
+        self.policy = policy or VenuePolicy(horizon_seconds=0.0 if recorded else 600.0, late_arrival_bounded=recorded)
+        self.clock: Clock = clock or SystemClock()
+        self.point = point or _nowhere
+        self.brakes = brakes
+        self.panic = panic or _raise
+        self.tell: Callable[[Report], None] | None = None
+        self.wake: Callable[[], None] | None = None
+        self.in_flight: dict[str, float] = {}
+        """Sends that their lane has given up and that may still be running: since when, process seconds."""
+        self.absent_now: list[OrderRequest] = []
+        """Proven absent since the last decision."""
+        self.unwanted: list[OrderRef] = []
+        """Orders at the venue to be cancelled as soon as possible, whatever the journal says of them."""
+        self.withdrawn: set[str] = set()
+        """Uncertain orders that a person cancelled: to be cancelled when they turn up."""
+        self._late: list[tuple[str, Any]] = []
         self._stateful = list(stateful)
+        self._needs_bars = broker if isinstance(broker, NeedsBars) else None
+        self._strikes: dict[str, int] = {}
+        self._struck = False
+        self.tally = Tally(gate)
+        self.resume(state)
+
+    def resume(self, state: BookState) -> None:
+        """Take the place that the journal describes: at a start, and after the store failed in the middle of a step."""
         self._saved: dict[str, bytes] = dict(state.plugins)
-        self._before: dict[str, bytes] = {instance: self._begin(instance, plugin) for instance, plugin in stateful}
+        self._before: dict[str, bytes] = {
+            instance: self._begin(instance, plugin) for instance, plugin in self._stateful
+        }
         """What each plugin kept after the last cycle: what a call that raises is rolled back to."""
         self.number, self.cycle_id = state.number, state.cycle_id
-        self.ledger = Ledger(account.currency, state.cash or Decimal(0), state.holdings, state.seen)
-        self.blotter = Blotter(state.orders)
+        self.ledger = Ledger(
+            self.account.currency, state.cash or ZERO, state.holdings, state.seen,
+            apart=state.apart, apart_cash=state.apart_cash,
+        )  # fmt: skip
+        self.blotter = Blotter(state.orders, since=self.clock.monotonic())
+        self.untold = list(state.untold)
+        """Booked in an earlier run, and perhaps nobody was told."""
         self.standing = Standing(
-            market.panel, desk.grid, market.instruments, self.ledger, self.blotter, entries=desk.asks_for_exits
-        )
-        self.ids = IdMint(journal.nonce, account.account_id, name)
-        self._since = state.fills_since or EPOCH
-        # A protocol check walks its methods: once, not in every step.
-        self._needs_bars = broker if isinstance(broker, NeedsBars) else None
-        self._has_cash = broker if isinstance(broker, HasCashEvents) else None
-        self._head: tuple[int, str] = (0, "")
-        """How many fills of the moment `_since` are booked, and the id of the last one."""
-        self._strikes: dict[str, int] = {}
+            self.market.panel, self.desk.grid, self.market.instruments, self.ledger, self.blotter,
+            entries=self.desk.asks_for_exits,
+        )  # fmt: skip
+        self.ids = IdMint(self.journal.nonce, self.account.account_id, self.name)
         self._sent: list[tuple[str, int]] = []
+        self.reconciler = Reconciler(self, state.fills_since)
+        self.opened = state.opened_at
+        """When the opening balance was read; None: the book is new in this epoch."""
+        self.reconciler.opened_at = None if self.recorded else state.opened_at
         self._recall(state)
 
     def _begin(self, instance: str, plugin: HasState) -> bytes:
@@ -147,13 +231,19 @@ class Engine:
         """Play bar `row`: the venue first (if it trades on our bars), then its news, then the cycle."""
         report = await self.catch_up(row)
         at = instant(self.market.panel.end[row])
-        report.moves_before = len(report.moves)
+        if not self.recorded and (self.blotter.uncertain_any() or self.reconciler.differences):
+            await self.reconcile(report, row, at)
+        if self.tell is not None:
+            self.point("fill>tell")
+            self.tell(report)
         decision = self._decide(row, at)
         report.decision = decision
         report.faults += decision.faults
         self._journal(decision, report)
-        await self._cancel(decision.cancels, at, report)
-        await self._send(decision, at, report)
+        await self.cancel(decision.cancels, report, at)
+        await self._send(decision.approved, report, at)
+        if self.tell is not None:
+            self.tell(report)
         return report
 
     async def catch_up(self, row: int) -> Report:
@@ -161,25 +251,54 @@ class Engine:
         report = Report()
         at = instant(self.market.panel.end[row])
         if self._needs_bars is not None:
-            answer = await self._ask(Priority.BARS, self._needs_bars.on_bars, self.market.panel.bars(row))
+            answer = await ask(self.lane, Priority.BARS, self._needs_bars.on_bars, self.market.panel.bars(row))
             if isinstance(answer, Unavailable):
                 raise Unreachable(
                     f"The broker did not take the bars of {at:%Y-%m-%d %H:%M}: {answer.reason}",
                     where=f"book '{self.name}'",
                 )
-        await self.sync(report, row, at)
+        await self.reconciler.news(report, row, at)
+        await self._turned_up(report, at)
         if not self.recorded:
             await self._refresh_account(report)
         self.standing.mark(row, at)
         return report
 
     async def _refresh_account(self, report: Report) -> None:
-        """What may be spent now, and a proof of life; the last known account stays where there is no answer."""
-        account = await self._ask(Priority.QUERY, self.broker.account)
+        """What may be spent now; the last known account stays where there is no answer."""
+        account = await ask(self.lane, Priority.QUERY, self.broker.account, fits=asking.is_account)
         if isinstance(account, Unavailable):
             report.unreached.append(f"account: {account.reason}")
         else:
-            self.account = report.heartbeat = account
+            self.account = account
+
+    async def reconcile(self, report: Report, row: int, at: datetime) -> bool:
+        """Make journal and venue agree on everything; False if the venue did not answer all of it. What is being
+        cancelled is asked for again: asking twice does what asking once does."""
+        report.reconciled = await self.reconciler.everything(report, row, at)
+        await self._turned_up(report, at)
+        if report.reconciled:
+            await self.cancel([reference(order) for order in self.blotter.open()], report, at, again=True)
+            self._conserve()
+        return report.reconciled
+
+    async def _turned_up(self, report: Report, at: datetime) -> None:
+        """Orders that were taken for absent, or withdrawn while nobody knew of them: cancelled at once."""
+        refs, self.unwanted = self.unwanted, []
+        for order in self.blotter.revived:
+            request = order.request
+            report.alarm("order_revived", f"{request.symbol}: order {request.client_id} was taken for absent and "
+                         "reached the venue after all; it is being cancelled")  # fmt: skip
+            if self.blotter.get(request.client_id) is not None:
+                refs.append(reference(order))
+        self.blotter.revived.clear()
+        for client_id in [*self.withdrawn]:
+            withdrawn = self.blotter.get(client_id)
+            if withdrawn is None or withdrawn.state is OrderState.ABSENT:
+                self.withdrawn.discard(client_id)
+            elif withdrawn.state is OrderState.WORKING:
+                refs.append(reference(withdrawn))
+        await self.cancel(refs, report, at, journal=True)
 
     def _decide(self, row: int, at: datetime) -> Decision:
         cycle_id = at.isoformat()
@@ -188,15 +307,73 @@ class Engine:
         passes = [(np.datetime64(text, "ns"), count) for text, count in self._recent(at)]
         times = np.array([time for time, _ in passes], "datetime64[ns]")
         sent = np.repeat(times, [count for _, count in passes]) if passes else times
-        portfolio = self.standing.view(self.account, sent)
+        portfolio = self.standing.view(self.account, sent, self._in_doubt())
+        self._brake(portfolio)
         stamp = Stamp(self.name, at, self.ids.cycle(cycle_id), self.broker.key)
         decision = decide(
             self.desk, self.market, portfolio, row,
             number=self.number + 1, cycle_id=cycle_id, stamp=stamp, mark=self.standing.marks,
         )  # fmt: skip
+        decision.notes += [
+            f"{order.side} {order.quantity:f} {order.symbol} ({order.client_id}) never reached the venue: decided anew"
+            for order in self.absent_now
+        ]
         self._strike(decision)
         self.number, self.cycle_id = decision.number, cycle_id
         return decision
+
+    def _in_doubt(self) -> list[tuple[str, Side, Decimal]]:
+        """What may add to exposure though no open order of ours says so: absent orders that nothing bounds, and
+        somebody else's."""
+        now, doubt = self.clock.monotonic(), self.policy.doubt_seconds
+        found = [
+            (order.request.symbol, order.request.side, order.remaining)
+            for order in self.blotter.absent()
+            if now - order.since < doubt
+        ]
+        if self.policy.external != "ignore":
+            found += [(one.symbol, one.side, one.quantity - one.filled) for one in self.reconciler.foreign]
+        return found
+
+    def _brake(self, portfolio: Portfolio) -> None:
+        """What the planner must leave alone: halted symbols, and those whose position is not clear."""
+        stuck = self.reconciler.differences.symbols
+        if self.brakes is not None:
+            stuck |= self.brakes.symbols
+            self.desk.paused = self.brakes.strategies
+            self.desk.reduce_only = self._struck or self.brakes.level == "reduce"
+        panel = self.market.panel
+        everything = self.brakes is not None and self.brakes.level == "halt"
+        portfolio.blocked[:] = everything
+        for symbol in stuck:
+            if symbol in panel.column:
+                portfolio.blocked[panel.column[symbol]] = True
+
+    def halt_symbol(self, symbol: str, reason: str) -> None:
+        """No order in this symbol until a person lifts it."""
+        if self.brakes is not None:
+            self.brakes.halt_symbol(symbol, reason)
+
+    def forgive(self, scope: str) -> None:
+        """A person lifted a halt of this symbol, or of this book: what is still wrong counts anew."""
+        if scope == self.name:
+            self._struck = False
+            self._strikes.clear()
+            self.reconciler.differences.again(CASH)
+        else:
+            self.reconciler.differences.again(scope)
+
+    def block_book(self, level: Literal["reduce", "halt"], reason: str) -> None:
+        """Halt the book, or only its new risk."""
+        if self.brakes is not None:
+            self.brakes.block_book(level, reason)
+
+    def increases(self, order: OrderRequest) -> bool:
+        """Whether it would enlarge the position, or flip it."""
+        held = self.ledger.holdings.get(order.symbol)
+        units = held.quantity if held is not None else ZERO
+        signed = order.quantity * order.side.sign
+        return units == 0 or (units > 0) == (signed > 0) or abs(signed) > abs(units)
 
     def _strike(self, decision: Decision) -> None:
         """Count cycles in a row that a plugin failed in; three make the book reduce-only."""
@@ -204,10 +381,12 @@ class Engine:
             self._keep(decision)
         failed = {fault.instance for fault in decision.faults}
         self._strikes = {name: self._strikes.get(name, 0) + 1 for name in failed}
-        if any(count >= STRIKES for count in self._strikes.values()) and not self.desk.reduce_only:
-            self.desk.reduce_only = True
+        if any(count >= STRIKES for count in self._strikes.values()) and not self._struck:
+            self._struck = self.desk.reduce_only = True
             names = ", ".join(name for name, count in self._strikes.items() if count >= STRIKES)
-            decision.notes.append(f"{names} failed in {STRIKES} cycles in a row: the book may only reduce from now on")
+            reason = f"{names} failed in {STRIKES} cycles in a row"
+            decision.notes.append(f"{reason}: the book may only reduce from now on")
+            self.block_book("reduce", reason)
 
     def _keep(self, decision: Decision) -> None:
         """Take what plugins want to survive; one that failed is rolled back to what it kept before."""
@@ -237,8 +416,14 @@ class Engine:
         self.journal.decided(record, requests, denied, changed, cancels)
         report.moves += cancels
         self._saved.update(changed)
+        self.absent_now.clear()
+        self._commit(requests)
+
+    def _commit(self, requests: Sequence[OrderRequest]) -> None:
+        """The journal holds these: they may leave."""
         self.blotter.submitting(requests)
         self.gate.committed(requests)
+        self.tally.committed += len(requests)
 
     def _recent(self, at: datetime) -> list[tuple[str, int]]:
         edge = (at - timedelta(days=1)).replace(tzinfo=None).isoformat()
@@ -257,165 +442,123 @@ class Engine:
         states.update(self._before)
         return {name: state for name, state in states.items() if self._saved.get(name) != state}
 
-    async def _cancel(self, refs: Sequence[OrderRef], at: datetime, report: Report) -> None:
-        """Ask the venue for every cancel that is journalled and has no end yet."""
+    # ---- what leaves -----------------------------------------------------------------------------------------------
+    async def cancel(
+        self, refs: Sequence[OrderRef], report: Report, at: datetime, *, again: bool = False, journal: bool = False
+    ) -> None:
+        """Ask the venue for every cancel that is journalled and has no end yet. `again`: also those asked for before;
+        `journal`: note the wish first."""
+        moves = []
+        wanted = []
         for ref in refs:
             order = self.blotter.get(ref.client_id)
-            if order is None or order.state not in (OrderState.CANCEL_SENT, OrderState.CANCEL_UNKNOWN):
-                continue
-            (outcome,) = await self.lane.each(Priority.CANCEL, self.gate.cancel, [Cancel(ref)])
-            answered = self.blotter.cancel_outcome(ref.client_id, outcome or NO_ANSWER, at)
+            if journal or (again and order is not None and order.state is OrderState.CANCEL_UNKNOWN):
+                moves += self.blotter.cancel_sent(ref.client_id, at)
+            asked = order is not None and order.state in (OrderState.CANCEL_SENT, OrderState.CANCEL_UNKNOWN)
+            if asked or (journal and order is None):
+                wanted.append(Cancel(ref))
+        if moves:
+            self.journal.moved(moves)
+            report.moves += moves
+        if not wanted:
+            return
+        self.point("cancel>send")
+        answers = await self.lane.each(Priority.CANCEL, self.gate.cancel, wanted)
+        self.point("cancel>journal")
+        outcomes = [answer if isinstance(answer, Outcome) else NO_ANSWER for answer in answers]
+        answered = [
+            move
+            for cancel, outcome in zip(wanted, outcomes, strict=True)
+            for move in self.blotter.cancel_outcome(cancel.ref.client_id, outcome, at)
+        ]
+        if answered:
             self.journal.moved(answered)
             report.moves += answered
 
-    async def repeat_cancels(self, report: Report, at: datetime) -> None:
-        """At a start: ask again. Asking twice for a cancel does what asking once does."""
-        await self._cancel([_ref(order) for order in self.blotter.open()], at, report)
-
-    async def _send(self, decision: Decision, at: datetime, report: Report) -> None:
+    async def _send(self, approved: Sequence[Approved], report: Report, at: datetime) -> None:
         """Through the lane and the gate, in sending order; what came of it is one transaction."""
-        if not decision.approved:
+        if not approved:
             return
-        outcomes = await self.lane.each(Priority.SUBMIT, self.gate.submit, decision.approved)
+        self.point("commit>send")
+        answers = await self.lane.each(Priority.SUBMIT, self.gate.submit, approved, late=self._answered_late)
+        self.point("broker>journal")
         moves: list[Move] = []
-        for approved, outcome in zip(decision.approved, outcomes, strict=True):
-            client_id = approved.order.client_id
+        now = self.clock.monotonic()
+        for one, answer in zip(approved, answers, strict=True):
+            order = one.order
+            outcome = self._outcome(order, answer, now)
             if type(outcome) is Refusal:
-                report.refused.append((client_id, outcome))
-            moves += self.blotter.outcome(client_id, outcome or NO_ANSWER, at)
+                self.tally.not_sent += 1
+                report.refused.append((order, outcome))
+            moves += self.blotter.outcome(order.client_id, outcome, at, now)
         if moves:
             self.journal.moved(moves)
             report.moves += moves
+        self._conserve()
 
-    # ---- what the venue did ----------------------------------------------------------------------------------------
-    async def sync(self, report: Report, row: int, at: datetime, *, resolve: bool = False) -> None:
-        """Ask for fills, cash events and the state of open orders; book what is new. Unavailable changes nothing.
+    async def send_by_hand(self, order: OrderRequest, record: CycleRecord, report: Report) -> None:
+        """A person's order, that only reduces: it needs no rule's consent, but journal and gate as any other."""
+        self.journal.decided(record, [order], [], {}, [])
+        self._commit([order])
+        await self._send([Approved(order)], report, record.at)
 
-        `resolve`: nothing of ours is on its way (a start), so what a venue without late arrivals does not show is
-        absent."""
-        asked_since = max(self._since - OVERLAP, EPOCH) if not self.recorded else self._since
-        fills = await self._ask(Priority.QUERY, self.broker.fills, asked_since)
-        if isinstance(fills, Unavailable):
-            report.unreached.append(f"fills: {fills.reason}")
-            return
-        self._book(self._news(fills), report, row)
-        if self._has_cash is not None:
-            events = await self._ask(Priority.QUERY, self._has_cash.cash_events, asked_since)
-            if isinstance(events, Unavailable):
-                report.unreached.append(f"cash events: {events.reason}")
-            else:
-                self._book_events(events, report)
-        for order in self.blotter.open():
-            await self._look_up(order, report, at, resolve=resolve)
+    def _outcome(self, order: OrderRequest, answer: Any, now: float) -> Outcome | Refusal:
+        if isinstance(answer, NotStarted):
+            self.gate.withdraw(order)
+            return TOO_LATE
+        if isinstance(answer, TimeoutError):
+            if getattr(answer, "running", True):
+                self.in_flight[order.client_id] = now
+            return NO_ANSWER
+        if isinstance(answer, BaseException):
+            raise answer
+        outcome: Outcome | Refusal = answer
+        return outcome
 
-    def _news(self, fills: Sequence[Fill]) -> Sequence[Fill]:
-        """Without the head that was booked the last time: an answer begins with the fills of the moment asked from."""
-        count, last = self._head
-        if 0 < count <= len(fills) and fills[count - 1].execution_id == last:
-            return fills[count:]
-        return fills
+    def _answered_late(self, approved: Approved, answer: Any) -> None:
+        """After its deadline: a fact like any other."""
+        self._late.append((approved.order.client_id, answer))
+        if self.wake is not None:
+            self.wake()
 
-    def _book(self, fills: Sequence[Fill], report: Report, row: int) -> None:
-        """What is new: ledger, orders, journal (one transaction), portfolio."""
-        bookings: list[Booking] = []
-        moves: list[Move] = []
-        instruments, blotter, ledger = self.market.instruments, self.blotter, self.ledger
-        for fill in fills:
-            if fill.symbol not in instruments:
-                report.unreached.append(f"fill {fill.execution_id} of {fill.symbol}: not a symbol of this book")
+    def settle_late(self, report: Report, at: datetime) -> None:
+        """Book the answers that came after their deadline."""
+        while self._late:
+            client_id, answer = self._late.pop(0)
+            self.in_flight.pop(client_id, None)
+            order, now = self.blotter.get(client_id), self.clock.monotonic()
+            if order is not None and order.state in UNCERTAIN:
+                order.since = now
+            if isinstance(answer, BaseException):
                 continue
-            order = blotter.by_key(fill.key)
-            client_id = order.request.client_id if order is not None else None
-            booking = ledger.after_fill(fill, client_id, instruments[fill.symbol])
-            if booking is None:
-                continue
-            bookings.append(booking)
-            report.fills.append(fill)
-            if order is not None:
-                moves += blotter.fill(order, fill)
-        if bookings:
-            self._note_newest(report.fills)
-            self.journal.booked(bookings, moves)
-            report.moves += moves
-            self.standing.booked(bookings, row)
+            if type(answer) is Refusal:
+                self.tally.not_sent += order is not None and order.state is OrderState.SUBMITTING
+                continue  # it waited at the gate so long that it was taken for sent: the venue will not show it
+            moves = self.blotter.outcome(client_id, answer, at, now)
+            if moves:
+                self.journal.moved(moves)
+                report.moves += moves
 
-    def _book_events(self, events: Sequence[CashEvent], report: Report) -> None:
-        """Money that moved without a trade."""
-        bookings = [booking for event in events if (booking := self.ledger.after_event(event)) is not None]
-        if bookings:
-            self.journal.booked(bookings, [])
-            report.events += [booking.fact for booking in bookings if isinstance(booking.fact, CashEvent)]
-
-    def _note_newest(self, fills: Sequence[Fill]) -> None:
-        """Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
-        newest, last = max(fills[0].time, fills[-1].time), fills[-1]
-        if newest >= self._since:
-            before = self._head[0] if newest == self._since else 0
-            now = len(fills) if fills[0].time == newest else sum(fill.time == newest for fill in fills)
-            self._head = (before + now, last.execution_id) if last.time == newest else (0, "")
-            self._since = newest
-
-    async def _look_up(self, order: LiveOrder, report: Report, at: datetime, *, resolve: bool) -> None:
-        request = order.request
-        found = await self._ask(Priority.QUERY, self.broker.order, _ref(order))
-        if isinstance(found, OrderReport):
-            moves = self.blotter.report(found, at)
-        elif isinstance(found, NotFound) and resolve and self.horizon_seconds == 0:
-            moves = self.blotter.absent(order, at)
-        elif isinstance(found, NotFound):
-            report.unreached.append(f"order {request.client_id}: the venue does not show it")
-            return
-        else:
-            report.unreached.append(f"order {request.client_id}: {found.reason}")
-            return
-        if moves:
-            self.journal.moved(moves)
-            report.moves += moves
-
-    async def _ask(self, priority: Priority, question: Callable[..., Any], *args: Any) -> Any:
-        """The answer, or Unavailable for whatever went wrong on the way."""
-        try:
-            return await self.lane.call(priority, question, *args)
-        except TimeoutError:
-            return Unavailable("timeout", "no answer in time")
-        except ESCAPES as exc:  # a plugin's query that raises is a question that was not answered
-            return Unavailable("plugin", f"{type(exc).__name__}: {exc}")
+    def _conserve(self) -> None:
+        """What left against what is written: a mismatch is a fault of the program, and halts."""
+        uncertain = sum(order.state in UNCERTAIN for order in self.blotter.open())
+        text = self.tally.mismatch(uncertain)
+        if text is not None:
+            self.panic(f"book '{self.name}': {text}")
 
     # ---- start -----------------------------------------------------------------------------------------------------
-    async def open_book(self, report: Report, at: datetime) -> None:
-        """First start of a book: the account's cash becomes the opening transfer. Refused unless it is clean."""
-        positions = await self._ask(Priority.QUERY, self.broker.positions)
-        orders = await self._ask(Priority.QUERY, self.broker.orders)
-        for answer in (positions, orders):
-            if isinstance(answer, Unavailable):
-                raise Unreachable(f"Broker of book '{self.name}' does not answer: {answer.reason}")
-        if positions or orders:
-            shown = [f"{p.quantity:f} {p.symbol}" for p in positions] + [
-                f"order {o.venue_id} {o.symbol}" for o in orders
-            ]
-            raise Refused(
-                f"The account {self.account.account_id} is not clean and book '{self.name}' has no journal of it: "
-                + ", ".join(shown),
-                todo="Close what is open there, or use the state folder that this account was traded with.",
-            )
-        opening = CashEvent(
-            f"opening {self.account.account_id} {self.journal.nonce.hex()[:12]}",
-            "transfer",
-            self.account.cash,
-            self.account.currency,
-            at,
-        )
-        self._book_events([opening], report)
-
-    async def agree(self) -> None:
-        """Warm start: the positions must be what the venue says. Refused with the difference otherwise."""
-        positions = await self._ask(Priority.QUERY, self.broker.positions)
-        if isinstance(positions, Unavailable):
-            raise Unreachable(f"Broker of book '{self.name}' does not answer: {positions.reason}")
-        there = {position.symbol: position.quantity for position in positions if position.quantity}
-        here = {symbol: held.quantity for symbol, held in self.ledger.holdings.items() if held.quantity}
-        if there != here:
-            raise Refused(_difference(self.name, here, there), todo="Nothing was changed, here or there.")
+    async def awaken(self, report: Report, row: int, at: datetime) -> bool:
+        """After a restart: what was being submitted was possibly sent. Then all is reconciled. False: not answered."""
+        moves = [
+            move
+            for order in self.blotter.open()
+            if order.state is OrderState.SUBMITTING
+            for move in self.blotter.possibly_sent(order, at)
+        ]
+        if moves:
+            self.journal.moved(moves)
+            report.moves += moves
+        return await self.reconcile(report, row, at)
 
     def position(self, symbol: str) -> Position:
         """What the ledger holds of a symbol."""
@@ -433,15 +576,9 @@ def _bytes(state: object) -> bytes:
     return state
 
 
-def _ref(order: LiveOrder) -> OrderRef:
-    return OrderRef(order.request.client_id, order.request.key, order.request.symbol, order.venue_id)
+def _nowhere(_name: str) -> None:
+    """Nobody dies here."""
 
 
-def _difference(book: str, here: Mapping[str, Decimal], there: Mapping[str, Decimal]) -> str:
-    zero = Decimal(0)
-    lines = [
-        f"{symbol}: expected {here.get(symbol, zero):f}, the venue says {there.get(symbol, zero):f}"
-        for symbol in sorted({*here, *there})
-        if here.get(symbol, zero) != there.get(symbol, zero)
-    ]
-    return f"The positions of book '{book}' are not what the venue says.\n" + "\n".join(lines)
+def _raise(text: str) -> None:
+    raise IllegalTransition(text)

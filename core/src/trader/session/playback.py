@@ -21,19 +21,24 @@ POLL_SECONDS = 0.5
 
 async def play(session: Session, cycles: int | None, pace: float | None, progress: Progress) -> None:
     """Step every book through the bars that it has not decided on, at most `cycles` each, `pace` bars a second."""
+    await session.obey()
     asked = time.monotonic()  # noqa: TID251 - how often other processes are heard, decides nothing
     for played, (at, book, row) in enumerate(moments(session.books)):
+        await session.while_halted()
         if session.world.stopping.is_set():
             return
         if cycles is not None and played >= cycles * len(session.books):
             session.ended("cycles")
             return
         session.market_now = at
-        progress(book, await book.step(row))
+        if book.brakes.paused:
+            book.tell(await book.engine.catch_up(row))
+        else:
+            progress(book, await book.step(row))
         now = time.monotonic()  # noqa: TID251 - as above
         if now - asked > POLL_SECONDS:
             asked = now
-            session.obey()
+            await session.obey()
         if pace:
             await _rest(session, 1.0 / pace)
     session.ended("end of data")
@@ -55,4 +60,4 @@ async def _rest(session: Session, seconds: float) -> None:
     until = session.world.clock.monotonic() + seconds
     while (left := until - session.world.clock.monotonic()) > 0 and not session.world.stopping.is_set():
         await asyncio.sleep(min(left, POLL_SECONDS))
-        session.obey()
+        await session.obey()

@@ -10,39 +10,53 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from trader import __version__
-from trader.alerts import Alerts
 from trader.clock import SystemClock
 from trader.cycle.market import instant
 from trader.env import World
-from trader.errors import Refused, SettingsError, StoreError
-from trader.model import Severity
+from trader.errors import Refused, StoreError, Unreachable
+from trader.model import Alert, Severity
 from trader.orders.gate import Gate
-from trader.orders.lifecycle import UNRESOLVED
+from trader.orders.journal import BookState, Journal
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
-from trader.session.assemble import Assembled, Kit, assemble
+from trader.safety.halts import Halts
+from trader.safety.kill import KillSwitch, Trip
+from trader.session import by_hand, opening, stopping
+from trader.session.assemble import Assembled, Kit
 from trader.session.books import Book, members_of
-from trader.session.engine import Engine, Report
+from trader.session.commands import Obedience
+from trader.session.connect import pauses
+from trader.session.engine import Engine, Report, VenuePolicy
 from trader.session.interrupts import Signals, complete
-from trader.session.playback import POLL_SECONDS, play
+from trader.session.killing import Sweeper
+from trader.session.live import POLL_SECONDS, live
+from trader.session.playback import play
 from trader.session.summary import Summary
 from trader.settings import Settings, load
-from trader.store import DATABASE, commands
-from trader.store.database import Store, open_store
-from trader.store.reading import fingerprint, holdings
-from trader.store.reading import orders as stored_orders
-from trader.store.runs import current_epoch, open_epoch, start_session, stop_session
+from trader.store import blocks
+from trader.store.mark import write_mark
+from trader.store.reading import fingerprint
+from trader.store.runs import start_session, stop_session
 from trader.telemetry.logs import logger, set_up
 
+if TYPE_CHECKING:
+    from trader.session.live import Runner
+    from trader.store.database import Store
+
 START_EVENTS = {"cold": "cold_start", "warm": "warm_start"}
+MARK = "journal.mark"
+MARK_SECONDS = 60.0
+WATCH = timedelta(days=1)
+"""How far back absent orders are taken up again at a start."""
 Progress = Callable[["Book", Report], None]
 
 
@@ -65,14 +79,25 @@ class Session:
         self._catalogue = plugins
         self._terminal = terminal
         self.books: list[Book] = []
+        self.runners: list[Runner] = []
         self.id = self.world.entropy(6).hex()
         self.held = False
         self.kind = ""
+        self.recorded = False
         self._reason: str | None = None
         self._started = False
-        self._closing: list[Callable[[], object]] = []
+        self.closing: list[Callable[[], object]] = []
         self._observers: Observers | None = None
         self.market_now: datetime | None = None
+        self.log = logger("session").bind(session=self.id)
+        self.store: Store
+        self.kill: KillSwitch
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeper = Sweeper(self)
+        self._obedience = Obedience(self)
+        self._lock: Any = None
+        self._next_mark = self._next_renewal = 0.0
+        self._deaf = False
 
     def __enter__(self) -> Self:
         return self
@@ -83,20 +108,33 @@ class Session:
         self.shutdown("error" if error else None)
 
     # ---- start -----------------------------------------------------------------------------------------------------
-    def start(self, *, cold_start: bool = False, fresh: bool = False, hold: bool = False) -> Self:
+    def start(
+        self,
+        *,
+        cold_start: bool = False,
+        fresh: bool = False,
+        hold: bool = False,
+        adopt: bool = False,
+        cancel_open: bool = False,
+        acknowledge_kill: str = "",
+    ) -> Self:
         """Open everything; warm by default, cold for an empty store or if asked. Nothing is decided yet.
 
         `fresh`: archive the state and begin again (recorded data on a broker that trades on our bars only). `hold`:
-        decide nothing until `trader release`. Errors: any TraderError; nothing is left open then.
+        decide nothing until `trader release`. For a cold start on an account that is not clean: `adopt` takes its
+        positions over, `cancel_open` cancels its orders. `acknowledge_kill`: the reason for which a cold start lifts a
+        latched kill switch. Errors: any TraderError; nothing is left open then.
         """
         try:
-            self._start(cold_start, fresh, hold)
+            self._start(cold_start, fresh, hold, acknowledge_kill)
+            self._complete(self._meet(adopt, cancel_open))
+            self._say_started(hold)
         except BaseException:
             self._close()
             raise
         return self
 
-    def _start(self, cold: bool, fresh: bool, hold: bool) -> None:
+    def _start(self, cold: bool, fresh: bool, hold: bool, acknowledge_kill: str) -> None:
         settings, state = self.settings, self.settings.state_dir
         if settings.trading.mode == "live":
             raise Refused(
@@ -110,191 +148,98 @@ class Session:
             level=settings.observability.log_level,
             terminal=self._terminal,
         )
-        self.log = logger("session").bind(session=self.id)
         kit = Kit(settings, self._catalogue or catalogue(), self.world)
-        self._refuse_unlike(kit, fresh)
-        store = open_store(state / DATABASE)
-        self._closing.append(store.close)
-        lock = store.lock()
-        self._closing.append(lock.release)
-        if fresh:
-            store = self._archive(store)
-        self.store: Store = store
-        self.alerts = self._open_alerts(kit)
-        parts = self._assemble(kit)
-        recorded = parts[0].recorded
-        self.recorded = recorded
-        self._open_epoch(recorded, cold, fresh)
+        opening.refuse_unlike(settings, kit, fresh)
+        self.store, self._lock = opening.open_database(self, fresh)
+        self.kill = KillSwitch(state, self.store, self.world.clock.now, self._tripped)
+        self.alerts = opening.open_alerts(self, kit)
+        opening.look_back(self, cold, acknowledge_kill)
+        parts = opening.assemble_all(self, kit)
+        self.recorded = parts[0].recorded
+        self.kind = opening.open_epoch(self, cold, fresh)
         digest = hashlib.sha256(repr(sorted(settings.raw.tree.items())).encode()).hexdigest()
-        start_session(store, self.id, mode=settings.trading.mode, version=__version__, settings_hash=digest)
+        start_session(self.store, self.id, mode=settings.trading.mode, version=__version__, settings_hash=digest)
         self._started = True
+        self.world.point("start>ready")
         self.books = [self._open_book(part) for part in parts]
         self._observers = Observers(members_of(self.books), self._observer_fault)
-        self.world.market_now = (lambda: self.market_now or self.world.clock.now()) if recorded else None
+        self.world.market_now = (lambda: self.market_now or self.world.clock.now()) if self.recorded else None
         self.held = hold
-        complete(self._meet())
+        self.look_at_blocks()
+
+    def _say_started(self, hold: bool) -> None:
+        mode = self.settings.trading.mode
         names = [book.name for book in self.books]
-        self.log.info(START_EVENTS[self.kind], mode=settings.trading.mode, books=names, hold=hold)
-        self._observers.notify("on_session_start", session=self.id, mode=settings.trading.mode, at=self.world.now())
-        for name in dict.fromkeys(made.instance for part in parts for made in (part.feed.made, part.broker)):
-            self._observers.notify("on_connection", name=name, connected=True, reason="start")
-
-    def _refuse_unlike(self, kit: Kit, fresh: bool) -> None:
-        """Before anything is opened: clocks that cannot run together, and --fresh where it would lose the truth."""
-        from trader.plugins import select
-
-        clocks: dict[str, bool] = {}
-        where = self.settings.path.name
-        for name in self.settings.book_names:
-            chosen = select(self.settings.raw.tree, "data_source", kit.catalogue, book=name, where=where)
-            table = self.settings.table("data_sources", chosen)
-            clocks[name] = bool(kit.plugin("data_source", table).capabilities.get("recorded", False))
-            broker = self.settings.table(
-                "brokers", select(self.settings.raw.tree, "broker", kit.catalogue, book=name, where=where)
-            )
-            needs_bars = kit.plugin("broker", broker).capabilities.get("needs_bars", False)
-            if fresh and not (clocks[name] and needs_bars):
-                raise Refused(
-                    f"--fresh begins again from nothing; the account of book '{name}' does not.",
-                    todo="It is for recorded data on a broker that trades on our bars (paper).",
-                )
-        if len(set(clocks.values())) > 1:
-            kinds = ", ".join(f"{name}: {'recorded' if known else 'live'}" for name, known in clocks.items())
-            raise SettingsError(
-                f"Recorded and live data cannot share a session, each has its own clock ({kinds}).",
-                where=where,
-                todo="Run them as two sessions, each with a settings file and a state folder of its own.",
-            )
-
-    def _archive(self, store: Store) -> Store:
-        """Move the database and what plugins keep to archive/, and open an empty one."""
-        import shutil
-
-        state = self.settings.state_dir
-        self._closing.remove(store.close)
-        folder = store.archive("fresh")
-        if (state / "plugins").exists():
-            shutil.move(state / "plugins", folder / "plugins")
-        self.log.info("archived", folder=folder.name)
-        store = open_store(state / DATABASE)
-        self._closing.append(store.close)
-        return store
-
-    def _open_alerts(self, kit: Kit) -> Alerts:
-        tables = [table for table in self.settings.tables("alert_transports").values() if table.enabled]
-        made = [kit.shared("alert_transport", table.name) for table in tables]
-        for one in made:
-            failed = one.object.check()
-            if failed is not None:
-                raise SettingsError(f"It cannot deliver: {failed.reason}", where=one.label)
-        alerts = Alerts(
-            [(one.instance, one.object) for one in made],
-            now=self.world.clock.now,
-            fault=self._alert_fault,
-            raised=lambda alert: self._listening().notify("on_alert", alert=alert),
-        )
-        self._closing.append(alerts.close)
-        return alerts
-
-    def _assemble(self, kit: Kit) -> list[Assembled]:
-        self._closing.append(lambda: self._close_plugins(kit))
-        parts = [assemble(kit, name, self._held(name)) for name in self.settings.book_names]
-        accounts: dict[tuple[str, str], str] = {}
-        for part in parts:
-            key = (part.broker.plugin.name, part.account.account_id)
-            if key in accounts:
-                raise SettingsError(
-                    f"Books '{accounts[key]}' and '{part.name}' trade one account, {part.account.account_id}.",
-                    where=self.settings.path.name,
-                    todo="An account belongs to one book: give each a broker table with its own account.",
-                )
-            accounts[key] = part.name
-        return parts
-
-    def _held(self, book: str) -> list[str]:
-        """Symbols that a book holds or has orders in: they need bars, whether the settings cover them or not."""
-        if current_epoch(self.store) is None:
-            return []
-        held = [str(row["symbol"]) for row in holdings(self.store, book) if row["quantity"]]
-        return list(
-            dict.fromkeys([*held, *(str(row["symbol"]) for row in stored_orders(self.store, book, *UNRESOLVED))])
-        )
-
-    def _close_plugins(self, kit: Kit) -> None:
-        for made in reversed(kit.provided):
-            close = getattr(made.object, "close", None)
-            if close is not None:
-                try:
-                    close()
-                except Exception as error:  # noqa: BLE001 - the others must be closed too
-                    self.log.error("plugin_fault", text=describe_fault(made, "close()", error))
-        for lane in kit.lanes.values():
-            lane.close()
-        self.world.close()
-
-    def _open_epoch(self, recorded: bool, cold: bool, fresh: bool) -> None:
-        present = current_epoch(self.store)
-        if present is not None and not cold:
-            self.kind = "warm"
-            return
-        if present is not None and recorded:
-            raise Refused(
-                "A cold start keeps the account as it is, and recorded bars were played on it already.",
-                todo="Begin again from the first bar: trader run --fresh",
-            )
-        number = present.number + 1 if present else 1
-        seed = f"{self.settings.application.seed}|{number}".encode()
-        nonce = hashlib.blake2b(seed, digest_size=16).digest() if recorded else self.world.entropy(16)
-        open_epoch(self.store, nonce, "cold" if present else "fresh" if fresh else "first")
-        self.kind = "cold"
+        self.log.info(START_EVENTS[self.kind], mode=mode, books=names, hold=hold)
+        listening = self._listening()
+        listening.notify("on_session_start", session=self.id, mode=mode, at=self.world.now())
+        for book in self.books:
+            book.retell()
+        for name in dict.fromkeys(
+            made.instance for book in self.books for made in (book.parts.feed.made, book.parts.broker)
+        ):
+            listening.notify("on_connection", name=name, connected=True, reason="start")
+        if self.kind == "warm":
+            opening.verify_aside(self)
 
     def _open_book(self, part: Assembled) -> Book:
         journal = StoreJournal(
-            self.store,
-            book=part.name,
-            venue=part.broker.plugin.name,
-            account=part.account.account_id,
-            session=self.id,
-            clock=self.world.clock,
-        )
+            self.store, book=part.name, venue=part.broker.plugin.name, account=part.account.account_id,
+            session=self.id, clock=self.world.clock, point=self.world.point,
+        )  # fmt: skip
+        brakes = Halts(part.name, add=self._add_block)
         gate = Gate(
             part.broker.object,
+            checks=(self.kill, brakes),
             fault=lambda method, error: self._call_fault(part.broker, f"{method}()", error),
             dry_run=self.settings.trading.dry_run,
+            point=self.world.point,
         )
         engine = Engine(
-            part.name,
-            desk=part.desk,
-            market=part.market,
-            broker=part.broker.object,
-            account=part.account,
-            journal=journal,
-            gate=gate,
-            lane=part.lane,
-            state=journal.load(),
-            recorded=part.recorded,
-            horizon_seconds=part.broker.plugin.capabilities.get("horizon_seconds"),
-            stateful=part.stateful,
-            moment=self._set_moment,
-        )
-        return Book(part, engine, observers=self._listening, alerts=self.alerts, log=self.log)
+            part.name, desk=part.desk, market=part.market, broker=part.broker.object, account=part.account,
+            journal=journal, gate=gate, lane=part.lane, state=self.load(journal), recorded=part.recorded,
+            policy=_policy(part), stateful=part.stateful, moment=self._set_moment, clock=self.world.clock,
+            point=self.world.point, brakes=brakes, panic=self.panic,
+        )  # fmt: skip
+        brakes.increases = engine.increases
+        return Book(part, engine, brakes, observers=self._listening, alerts=self.alerts, log=self.log)
 
-    async def _meet(self) -> None:
+    def load(self, journal: Journal) -> BookState:
+        """Where a book stands, with the absent orders that are still looked out for."""
+        return journal.load(self.world.clock.now() - WATCH)
+
+    async def _meet(self, adopt: bool, cancel_open: bool) -> None:
         """The first words with each venue: learn what happened meanwhile, and agree on what is held."""
         for book in self.books:
-            engine, panel = book.engine, book.engine.market.panel
-            row = min(book.next_row, max(panel.rows - 1, 0))
-            at = instant(panel.start[row]) if self.recorded else self.world.clock.now()
-            report = Report()
-            if engine.number == 0 and not engine.ledger.holdings and engine.ledger.cash == 0:
-                await engine.open_book(report, at)
+            waits = pauses(self.settings.application.connect, self.world)
+            while not await self._met(book, adopt, cancel_open):
+                pause = next(waits, None)
+                if pause is None and (self.recorded or book.engine.opened is None):
+                    raise Unreachable(f"The broker of book '{book.name}' does not say where the account stands.")
+                if pause is None:
+                    book.met = False  # the book's own task goes on asking; it decides nothing until then
+                    break
+                await asyncio.sleep(pause)
+
+    async def _met(self, book: Book, adopt: bool, cancel_open: bool) -> bool:
+        engine, panel = book.engine, book.engine.market.panel
+        row = min(book.next_row, max(panel.rows - 1, 0))
+        at = instant(panel.start[row]) if self.recorded else self.world.clock.now()
+        report = Report()
+        self.world.point("connect>reconcile")
+        try:
+            if engine.number == 0 and not engine.ledger.holdings and engine.opened is None:
+                await by_hand.open_book(engine, report, row, at, adopt=adopt, cancel_open=cancel_open)
+                whole = True
             else:
-                await engine.sync(report, row, at, resolve=True)
-                await engine.agree()
-                await engine.repeat_cancels(report, at)
-                if book.next_row > 0:
-                    engine.standing.look(book.next_row - 1)
-            book.tell(report)
+                whole = await engine.awaken(report, row, at)
+                if book.next_row > 0 and panel.rows:
+                    engine.standing.look(min(book.next_row - 1, panel.rows - 1))
+        except Unreachable as error:
+            report.unreached.append(error.what)
+            whole = False
+        book.tell(report)
+        return whole
 
     # ---- run -------------------------------------------------------------------------------------------------------
     def run(self, *, cycles: int | None = None, pace: float | None = None, progress: Progress | None = None) -> Summary:
@@ -306,8 +251,15 @@ class Session:
         began = self.world.clock.monotonic()
         if not self.settings.application.schedule.run_forever:
             cycles = 1
+        if cycles is not None and (trip := self.kill.halted) is not None:
+            self.shutdown("halted")
+            raise Refused(
+                f"The kill switch is on: {trip.reason}.",
+                where=str(self.settings.state_dir),
+                todo='When the cause is mended: trader rearm --reason "..."',
+            )
         try:
-            complete(self._run(cycles, pace, progress or _quiet))
+            self._complete(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
             with suppress(StoreError):  # the first error is the one to tell: a full disk fails here too
@@ -317,6 +269,9 @@ class Session:
         summary = self._summary(self.world.clock.monotonic() - began)
         self.shutdown(self._reason)
         return summary
+
+    def _complete(self, work: Coroutine[Any, Any, None]) -> None:
+        (self.world.run or complete)(work)
 
     def show_log(self, level: str) -> None:
         """From now on log lines of this level and above go to stderr too."""
@@ -334,38 +289,121 @@ class Session:
         self._reason = self._reason or reason
 
     async def _run(self, cycles: int | None, pace: float | None, progress: Progress) -> None:
+        self._loop = asyncio.get_running_loop()
         with Signals(self.stop):
-            await self._while_held()
-            if self.recorded:
-                await play(self, cycles, pace, progress)
-            else:
-                from trader.session.schedule import follow
-
-                await follow(self, cycles, progress)
-
-    async def _while_held(self) -> None:
-        if self.held:
-            self.log.info("held", todo="trader release")
-            self._listening().notify("on_state_change", scope="session", state="held", reason="--hold")
-        while self.held and not self.world.stopping.is_set():
-            self.obey()
             if self.held:
+                self.log.info("held", todo="trader release")
+                self.told("session", "held", "--hold")
+            if self.kill.halted is not None:
+                self._sweeper.soon()
+            try:
+                if self.recorded:
+                    await play(self, cycles, pace, progress)
+                else:
+                    await live(self, cycles, progress)
+                await stopping.wind_down(self)
+            finally:
+                self.runners = []
+                self._sweeper.cancel()
+                self._loop = None
+
+    async def while_halted(self) -> None:
+        """On recorded data: wait until a person lets it go on."""
+        while (self.held or self.kill.halted is not None) and not self.world.stopping.is_set():
+            await self.obey()
+            if self.held or self.kill.halted is not None:
                 await asyncio.sleep(POLL_SECONDS)
 
-    def obey(self) -> None:
-        """Answer what other processes asked for."""
-        for command in commands.waiting(self.store):
-            if command.kind == "release":
-                was, self.held = self.held, False
-                commands.answer(self.store, command.id, "released" if was else "nothing was held")
-                self.log.info("released", by=command.requested_by)
-                reason = f"released by {command.requested_by}"
-                self._listening().notify("on_state_change", scope="session", state="released", reason=reason)
-            elif command.kind == "stop":
-                commands.answer(self.store, command.id, "stopping after the present step")
-                self.stop("trader stop")
-            else:
-                commands.answer(self.store, command.id, f"unknown command {command.kind!r}", refused=True)
+    # ---- people ----------------------------------------------------------------------------------------------------
+    async def obey(self) -> None:
+        """Hear other processes: the STOP file, the blocks, commands; renew what must be renewed. A store that fails
+        is asked again the next time; meanwhile everything is halted."""
+        found = self.kill.look()
+        self._tell_deaf(found is None)
+        if found is None:
+            return
+        for book in self.books:
+            book.brakes.update(found)
+        try:
+            await self._obedience.hear()
+            self._upkeep()
+        except StoreError as error:
+            self.log.warning("store_failed", text=str(error))
+
+    def _tell_deaf(self, deaf: bool) -> None:
+        if deaf and not self._deaf:
+            self.log.error("store_failed", text="the database cannot be read: everything is halted until it can")
+            self.alerts.raise_(Severity.CRITICAL, "store_failed", "The database cannot be read: everything is halted.")
+        self._deaf = deaf
+
+    def _upkeep(self) -> None:
+        now = self.world.clock.monotonic()
+        renew = getattr(self._lock, "renew", None)
+        if renew is not None and now >= self._next_renewal:
+            self._next_renewal = now + self.settings.application.lease_seconds / 3
+            if not renew():
+                self.alerts.raise_(Severity.CRITICAL, "lease_lost", "Another session has taken this database over.")
+                self.stop("lease lost")
+        if now >= self._next_mark:
+            self._next_mark = now + MARK_SECONDS
+            with suppress(OSError):
+                write_mark(self.store, self.settings.state_dir / MARK)
+
+    def look_at_blocks(self) -> None:
+        """Take over what stands in the store."""
+        found = self.kill.look()
+        for book in self.books:
+            book.brakes.update(found or [])
+
+    def _add_block(self, scope: str, level: blocks.Level, reason: str) -> None:
+        blocks.block(self.store, scope, level, reason)
+        state = "halted" if level == "halt" else "reduce only"
+        self.told(scope, state, reason)
+        self.alerts.raise_(Severity.CRITICAL, "halted", f"{scope} is {state}: {reason}", same=f"{scope} {reason}")
+
+    def told(self, scope: str, state: str, reason: str) -> None:
+        """Tell observers and the log that trading changed its state."""
+        self.log.warning("state", scope=scope, state=state, reason=reason)
+        self._listening().notify("on_state_change", scope=scope, state=state, reason=reason)
+
+    # ---- the kill switch -------------------------------------------------------------------------------------------
+    def _tripped(self, trip: Trip) -> None:
+        """From whatever thread noticed it."""
+        self.log.error("kill_switch", state="halted", reason=trip.reason, by=trip.by)
+        self.alerts.raise_(Severity.CRITICAL, "kill_switch", f"Everything is halted: {trip.reason} ({trip.by}).")
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._after_trip, trip)
+
+    def _after_trip(self, trip: Trip) -> None:
+        self._listening().notify("on_state_change", scope="everything", state="halted", reason=trip.reason)
+        self.sweep_soon()
+
+    def sweep_soon(self) -> None:
+        """Cancel whatever works at the venues, and go on until none does."""
+        self._sweeper.soon()
+
+    async def sweep(self) -> str:
+        """The same, now: what is left after some seconds, "" if nothing works anywhere."""
+        left = await self._sweeper.now()
+        if left:
+            self._sweeper.soon()
+        return left
+
+    def panic(self, text: str) -> None:
+        """A fault of the program itself: everything is halted."""
+        self.log.error("assertion", text=text)
+        self.kill.trip(f"a fault of the program: {text}", "trader")
+
+    def connection_changed(self, book: Book, connected: bool, reason: str) -> None:
+        """A broker was lost, or reached again."""
+        name = book.parts.broker.instance
+        self.log.warning("connection", broker=name, connected=connected, reason=reason)
+        self._listening().notify("on_connection", name=name, connected=connected, reason=reason)
+        if not connected:
+            text = (
+                f"Broker '{name}' of book '{book.name}' is lost: {reason}. The book decides nothing until it is back."
+            )
+            self.alerts.raise_(Severity.ERROR, "connection_lost", text)
 
     # ---- stop ------------------------------------------------------------------------------------------------------
     def shutdown(self, reason: str | None = None) -> None:
@@ -374,13 +412,18 @@ class Session:
             self._started = False
             reason = reason or self._reason or "shut down"
             self._listening().notify("on_session_stop", session=self.id, reason=reason)
-            self.log.info("loop_shutdown", reason=reason)
+            self.log.info(
+                "loop_shutdown", reason=reason, open_orders=sum(len(b.engine.open_orders()) for b in self.books)
+            )
+            with suppress(OSError):
+                write_mark(self.store, self.settings.state_dir / MARK)
             stop_session(self.store, self.id, reason)
+            stopping.keep_for_the_post_mortem(self, reason)
         self._close()
 
     def _close(self) -> None:
-        while self._closing:
-            self._closing.pop()()
+        while self.closing:
+            self.closing.pop()()
 
     def _summary(self, seconds: float) -> Summary:
         prints = [fingerprint(self.store, book.name) for book in self.books]
@@ -404,9 +447,31 @@ class Session:
         self.log.error("plugin_fault", text=text)
         self.alerts.raise_(Severity.ERROR, "plugin_fault", text)
 
-    def _alert_fault(self, transport: str, reason: str) -> None:
+    def alert_raised(self, alert: Alert) -> None:
+        """Observers hear of an alert before any transport has it."""
+        self._listening().notify("on_alert", alert=alert)
+
+    def alert_fault(self, transport: str, reason: str) -> None:
         self.log.error("alert_failed", transport=transport, reason=reason)
 
 
 def _quiet(_book: Book, _report: Report) -> None:
     """Nobody watches."""
+
+
+def _capabilities(part: Assembled) -> Mapping[str, Any]:
+    return part.broker.plugin.capabilities
+
+
+def _policy(part: Assembled) -> VenuePolicy:
+    """What the manifest says of the venue, and the settings of the book."""
+    said, chosen = _capabilities(part), part.settings.reconcile
+    horizon = float(said.get("horizon_seconds", 600.0))
+    return VenuePolicy(
+        horizon_seconds=horizon,
+        late_arrival_bounded=bool(said.get("late_arrival_bounded", horizon == 0)),
+        watch_seconds=float(said.get("watch_seconds", 86_400.0)),
+        id_policy=str(said.get("id_policy", "forever")),
+        external=chosen.external,
+        cash_tolerance=Decimal(str(chosen.cash_tolerance)),
+    )

@@ -163,15 +163,21 @@ class Standing:
         return self.grid.price(column, int(self.marks[column]))
 
     # ---- orders ----------------------------------------------------------------------------------------------------
-    def view(self, account: Account | None, sent: NDArray[np.datetime64]) -> Portfolio:
-        """The portfolio as a decision sees it: with what is on its way. `sent`: passes of the gate in the last day."""
+    def view(
+        self,
+        account: Account | None,
+        sent: NDArray[np.datetime64],
+        in_doubt: Sequence[tuple[str, Side, Decimal]] = (),
+    ) -> Portfolio:
+        """The portfolio as a decision sees it: with what is on its way. `sent`: passes of the gate in the last day;
+        `in_doubt`: units that may yet be traded though no open order of the book says so: they count at worst case."""
         portfolio = self.portfolio
         portfolio.account, portfolio.sent = account, sent
         portfolio.settled_cash = None
         if account is not None and account.settled_cash < account.cash:
             portfolio.settled_cash = float(account.settled_cash)
         orders = self.blotter.open()
-        quiet = not portfolio.working and not orders
+        quiet = not portfolio.working and not orders and not in_doubt
         if quiet:
             portfolio.worst = portfolio.quantity
             return portfolio
@@ -188,6 +194,9 @@ class Standing:
                 pending[column] += rest * order.request.side.sign
             unresolved[column] = True
             working.append(_working(order, column))
+        for symbol, side, units in in_doubt:
+            if symbol in self.panel.column:
+                (buys if side is Side.BUY else sells)[self.panel.column[symbol]] += float(units)
         up, down = portfolio.quantity + buys, portfolio.quantity - sells
         portfolio.pending = pending
         portfolio.worst = np.where(np.abs(up) >= np.abs(down), up, down)

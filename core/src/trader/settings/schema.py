@@ -191,9 +191,39 @@ class Schedule(Table):
 class Shutdown(Table):
     """What a stop leaves behind."""
 
-    grace_seconds: float = Field(30.0, ge=0, description="Seconds for work under way to end.")
+    grace: float = Field(30.0, ge=0, le=300, description="Seconds for outcomes under way to arrive; at most 300.")
     orders: Literal["leave", "cancel"] = Field("leave", description="Working orders: leave them, or cancel them.")
     positions: Literal["keep", "close"] = Field("keep", description="Open positions: keep them, or close them.")
+
+
+class Reconcile(Table):
+    """How the journal is compared with the venue."""
+
+    interval_seconds: float = Field(60.0, gt=0, description="Seconds from one full comparison to the next.")
+    external: Literal["adopt", "ignore", "halt"] = Field(
+        "adopt",
+        description="What somebody else trades on the account: adopt it into the book, keep it apart and leave it"
+        " alone, or adopt it and halt the book.",
+    )
+    cash_tolerance: float = Field(
+        0.01, ge=0, description="Money of the book's currency that may differ without a reason. More blocks new risk."
+    )
+
+
+class Connect(Table):
+    """How a broker is reached, and reached again after it was lost."""
+
+    tries: int = Field(8, ge=1, description="So many tries, then it is given up until a person acts.")
+    first_seconds: float = Field(1.0, gt=0, description="Pause after the first try; it doubles, with jitter.")
+    longest_seconds: float = Field(60.0, gt=0, description="The longest pause between two tries.")
+
+
+class Heartbeat(Table):
+    """Proof of life."""
+
+    interval_seconds: float = Field(
+        30.0, gt=0, description="Seconds between two readings of account and positions. Two missed ones raise an alert."
+    )
 
 
 class BookSettings(Table):
@@ -213,6 +243,7 @@ class BookSettings(Table):
     )
     exits: Exits = Field(default_factory=Exits, description="When to leave.")
     schedule: Schedule = Field(default_factory=Schedule, description="When to run.")
+    reconcile: Reconcile = Field(default_factory=Reconcile, description="Comparing the journal with the venue.")
     max_data_age: float | None = Field(
         None, gt=0, description="Seconds of market time; no new risk on older bars. Five bars unless given."
     )
@@ -227,7 +258,17 @@ class Application(BookSettings):
     """The book `main`, and what the whole session shares."""
 
     state_dir: str = Field("var", min_length=1, description="Folder of all state, relative to the settings file.")
+    database: str | None = Field(
+        None,
+        description="`postgresql://USER@HOST:PORT/NAME`; without it a SQLite file in the state folder. A password"
+        " belongs into PGPASSWORD or ~/.pgpass, not here.",
+    )
+    lease_seconds: float = Field(
+        15.0, gt=0, description="PostgreSQL: a session that does not renew its lease for so long counts as dead."
+    )
     seed: int = Field(0, ge=0, description="Seed of all randomness.")
+    connect: Connect = Field(default_factory=Connect, description="Reaching brokers.")
+    heartbeat: Heartbeat = Field(default_factory=Heartbeat, description="Proof of life.")
     shutdown: Shutdown = Field(default_factory=Shutdown, description="What a stop does.")
 
 

@@ -5,3 +5,6 @@ SQLite (WAL, synchronous=FULL) beside the settings, or PostgreSQL by URL. Nothin
 
 DATABASE = "trader.db"
 """The name of the SQLite file in the state folder."""
+
+MARK = "journal.mark"
+"""The name of the journal's high-water mark (`trader.store.mark`), in the state folder."""

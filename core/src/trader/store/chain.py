@@ -9,11 +9,12 @@ chain cannot show is a cut at its end: that needs its newest hash to be kept els
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, Table, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from trader.store.schema import FIXED, cash_event, cycle, epoch, fill, intent, order_event
@@ -31,15 +32,35 @@ def digest(rows: Iterable[Row]) -> bytes:
     return hashlib.blake2b(_encode(list(rows)), digest_size=32).digest()
 
 
+def fact_digest(row: Row) -> bytes:
+    """Of a fill or a cash event as it is stored. Columns at its end that are NULL do not count: they came later."""
+    size = len(row)
+    while row[size - 1] is None:
+        size -= 1
+    return digest([row[:size]])
+
+
+def newest_event(connection: Connection) -> tuple[int, bytes]:
+    """Number and hash of the chain's end; 0 and GENESIS before the first event."""
+    last = connection.execute(_LAST).first()
+    return (last.seq, last.hash) if last else (0, GENESIS)
+
+
+class Broken(NamedTuple):
+    """Where the journal does not hold: the number of the event, what kind it is, and what is wrong with it."""
+
+    seq: int
+    kind: str
+    what: str
+
+
 class Chain:
     """The chain's end within one transaction: `add` events, then `write` them."""
 
     def __init__(self, store: Store, connection: Connection, epoch: int, session: str | None, recorded_at: int) -> None:
         self._store, self._connection = store, connection
         self._epoch, self._session, self._recorded_at = epoch, session, recorded_at
-        last = connection.execute(_LAST).first()
-        self.seq: int = last.seq if last else 0
-        self._hash: bytes = last.hash if last else GENESIS
+        self.seq, self._hash = newest_event(connection)
         self._rows: list[Row] = []
 
     def add(
@@ -74,50 +95,120 @@ def _hash(before: bytes, row: Row) -> bytes:
 
 
 # ---- verification ---------------------------------------------------------------------------------------------------
-def verify_chain(store: Store) -> int | None:
-    """The number of the first event that does not fit what came before, or whose rows were changed; None if all fit."""
+def verify_chain(
+    store: Store,
+    *,
+    since: tuple[int, bytes] = (0, GENESIS),
+    stop: Callable[[int, bytes], bool] | None = None,
+) -> Broken | None:
+    """The first row that does not fit what came before, or was changed; None if all fit.
+
+    `since`: number and hash of an event that is known to be right; only what came after it is checked. `stop(number,
+    hash)` is asked at every thousandth event that fits, and ends it there by answering True: `since` of the next time.
+    """
     with store.reading() as connection:
-        loose = _loose(connection)
-        before = GENESIS
-        statement = select(*raw(order_event)).order_by(order_event.c.seq)
-        events = connection.execute(statement, execution_options={"yield_per": 1000})
-        for seq, row in enumerate(events, start=1):
-            facts, was_before, is_hash = tuple(row[:-2]), row[-2], row[-1]
-            fits = row[0] == seq and was_before == before and is_hash == _hash(before, facts)
-            if not fits or row.digest != _stands_for(connection, row) or (loose is not None and loose <= seq):
-                return seq
-            before = is_hash
-    return loose
+        number, before = since
+        if number and connection.execute(_HASH, {"of": number}).scalar() != before:
+            return Broken(number, "", "the event that was right before is another one now, or missing")
+        check = _Check(connection, number)
+        for event in _stream(connection, order_event, order_event.c.seq > number):
+            number += 1
+            facts = tuple(event)[:-2]
+            wrong = _wrong(number, before, event, facts) or check.rows_of(event)
+            if wrong is not None:
+                return wrong
+            before = event[-1]
+            if stop is not None and number % _STEP == 0 and stop(number, before):
+                return None
+        return check.left_over()
 
 
-def _stands_for(connection: Connection, event: Any) -> bytes | None:
-    """The digest of the rows that an event stands for, as they are now."""
-    match event.kind:
-        case "opened":
-            return digest(_stored(connection, select(*raw(epoch)[:4]).where(epoch.c.number == event.epoch)))
-        case "decided":
-            decided = select(*raw(cycle)).where(cycle.c.seq == event.seq)
-            orders = select(*raw(intent)[:FIXED]).where(intent.c.cycle == event.seq).order_by(intent.c.line)
-            return digest([*_stored(connection, decided), *_stored(connection, orders)])
-        case "fill":
-            return digest(_stored(connection, select(*raw(fill)).where(fill.c.seq == event.seq)))
-        case "cash":
-            return digest(_stored(connection, select(*raw(cash_event)).where(cash_event.c.seq == event.seq)))
+def _wrong(number: int, before: bytes, event: Row, facts: Row) -> Broken | None:
+    seq, kind = facts[:2]
+    if seq != number:
+        return Broken(number, kind, f"the event is missing: {seq} comes next")
+    if event[-2] != before:
+        return Broken(seq, kind, "it does not carry the hash of the event before it")
+    if event[-1] != _hash(before, facts):
+        return Broken(seq, kind, "the event was changed")
     return None
 
 
-def _loose(connection: Connection) -> int | None:
-    """The smallest number of a row that has no event of its kind."""
-    found: list[int] = []
-    for table, kind in ((cycle, "decided"), (fill, "fill"), (cash_event, "cash")):
-        events = select(order_event.c.seq).where(order_event.c.kind == kind)
-        statement = select(table.c.seq).where(table.c.seq.not_in(events)).order_by(table.c.seq).limit(1)
-        found += connection.execute(statement).scalars().all()
-    return min(found, default=None)
+class _Check:
+    """The rows that events stand for, read along with the events: each table once, in the order of its numbers."""
+
+    def __init__(self, connection: Connection, since: int) -> None:
+        self._connection = connection
+        self._tables = {
+            "decided": _Rows(_stream(connection, cycle, cycle.c.seq > since)),
+            "fill": _Rows(_stream(connection, fill, fill.c.seq > since)),
+            "cash": _Rows(_stream(connection, cash_event, cash_event.c.seq > since)),
+        }
+        of_cycles = select(*raw(intent)[:FIXED]).where(intent.c.cycle > since).order_by(intent.c.cycle, intent.c.line)
+        self._intents = _Rows(_streamed(connection, of_cycles))
+
+    def rows_of(self, event: Row) -> Broken | None:
+        """What is wrong with the rows of an event; and rows up to it that no event stands for."""
+        seq, kind = event[:2]
+        wanted: bytes | None = None
+        for name, table in self._tables.items():
+            if table.next <= seq and (name != kind or table.next < seq):
+                return Broken(table.next, name, "the row has no event of its kind")
+        if kind == "decided":
+            rows = self._tables[kind].of(seq)
+            wanted = digest(rows + self._intents.of(seq)) if rows else b""
+        elif kind in ("fill", "cash"):
+            rows = self._tables[kind].of(seq)
+            wanted = fact_digest(rows[0]) if rows else b""
+        elif kind == "opened":
+            found = self._connection.execute(select(*raw(epoch)[:4]).where(epoch.c.number == event[2]))
+            rows = [tuple(row) for row in found]
+            wanted = digest(rows)
+        if wanted == event[_DIGEST]:
+            return None
+        changed = "the rows that it stands for were changed" if wanted else "the row that it stands for is missing"
+        return Broken(seq, kind, changed)
+
+    def left_over(self) -> Broken | None:
+        """The first row behind the last event."""
+        found = [(table.next, kind) for kind, table in self._tables.items() if table.next < _END]
+        return Broken(*min(found), "the row has no event of its kind") if found else None
 
 
-def _stored(connection: Connection, statement: Select[Any]) -> list[Row]:
-    return [tuple(row) for row in connection.execute(statement)]
+class _Rows:
+    """Rows in the order of their first column; `next` is the number of the first one that nobody took."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self._advance()
+
+    def _advance(self) -> None:
+        self._row = next(self._rows, None)
+        self.next: int = self._row[0] if self._row is not None else _END
+
+    def of(self, seq: int) -> list[Row]:
+        """All with this number."""
+        found = []
+        while self.next == seq and self._row is not None:
+            found.append(self._row)
+            self._advance()
+        return found
+
+
+_END = sys.maxsize
+_STEP = 1000
+_DIGEST = order_event.columns.keys().index("digest")
+
+
+def _stream(connection: Connection, table: Table, which: ColumnElement[bool]) -> Iterator[Row]:
+    return _streamed(connection, select(*raw(table)).where(which).order_by(table.c.seq))
+
+
+def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Row]:
+    result = connection.execute(statement, execution_options={"yield_per": _STEP})
+    for part in result.partitions():
+        for row in part:
+            yield tuple(row)
 
 
 def raw(table: Table) -> list[ColumnElement[Any]]:
@@ -127,4 +218,5 @@ def raw(table: Table) -> list[ColumnElement[Any]]:
     ]
 
 
+_HASH = select(order_event.c.hash).where(order_event.c.seq == bindparam("of"))
 _LAST = select(order_event.c.seq, order_event.c.hash).order_by(order_event.c.seq.desc()).limit(1)

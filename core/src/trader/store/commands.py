@@ -30,10 +30,9 @@ class Command(NamedTuple):
 def ask(store: Store, kind: str, args: Mapping[str, Any], *, by: str) -> int:
     """Store a wish; its number."""
     row = {"kind": kind, "args": msgspec.json.encode(args).decode(), "requested_by": by, "state": "waiting"}
-    with store.transaction() as connection:
-        statement = insert(command).values(**row, requested_at=store.clock.now()).returning(command.c.id)
-        number: int = connection.execute(statement).scalar_one()
-        return number
+    statement = insert(command).values(**row, requested_at=store.clock.now()).returning(command.c.id)
+    number: int = store.write(lambda connection: connection.execute(statement).scalar_one())
+    return number
 
 
 def waiting(store: Store) -> list[Command]:
@@ -54,11 +53,10 @@ def look(store: Store, number: int) -> Command:
 
 def answer(store: Store, number: int, text: str, *, refused: bool = False) -> None:
     """Say what was done, or why not; once."""
-    with store.transaction() as connection:
-        statement = update(command).where(command.c.id == number, command.c.state == "waiting")
-        values = {"state": "refused" if refused else "done", "answer": text, "answered_at": store.clock.now()}
-        if connection.execute(statement.values(**values)).rowcount != 1:
-            raise StoreError(f"Command {number} waits for no answer.", where=store.where)
+    values = {"state": "refused" if refused else "done", "answer": text, "answered_at": store.clock.now()}
+    statement = update(command).where(command.c.id == number, command.c.state == "waiting").values(**values)
+    if store.write(lambda connection: connection.execute(statement).rowcount) != 1:
+        raise StoreError(f"Command {number} waits for no answer.", where=store.where)
 
 
 def _command(row: Any) -> Command:

@@ -1,31 +1,34 @@
 """Opens the database, and is the only one that writes to it.
 
 One connection writes, under one lock: the hash chain has one end. Readers have connections of their own.
-SQLite runs in WAL with synchronous=FULL and PostgreSQL with synchronous_commit=on: what is committed survives a loss
-of power. Both are set on every connection and asked back.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, RootTransaction, Table, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
 from trader.clock import Clock, SystemClock
 from trader.errors import StoreError
-from trader.store.faults import store_error
-from trader.store.lock import InstanceLock
-from trader.store.schema import REVISION, metadata
+from trader.store import MARK, connect
+from trader.store.faults import is_conflict, no_connection, store_error
+from trader.store.layout import make
+from trader.store.layout import revision as stored_revision
+from trader.store.lock import InstanceLock, Lock
+from trader.store.schema import REVISION
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 _CHAIN_END = 7233  # a number of our own among PostgreSQL's advisory locks
+_TRIES = 5
 
 
 def open_store(
@@ -40,15 +43,17 @@ def open_store(
     """The store at a path, `sqlite:///PATH` or `postgresql://USER@HOST/NAME`: made if `create`, upgraded if older.
 
     `read_only` looks on beside a running session: it makes, upgrades and writes nothing. `check` reads a SQLite file
-    through once for damage. `busy_seconds`: how long to wait for another writer.
+    through once for damage. `busy_seconds`: how long to wait for another writer, or for a connection.
     Errors: StoreError where it is damaged, newer, of another program, not to be opened, or not there.
     """
-    target = _target(url)
+    target = connect.target_of(url)
     create = create and not read_only
     path = Path(cast("str", target.database)) if target.get_backend_name() == "sqlite" else None
     if path is not None:
-        _look_at(path, create=create, read_only=read_only)
-    store = Store(_engine(target, read_only, busy_seconds), path, clock or SystemClock(), read_only=read_only)
+        connect.look_at(path, create=create, read_only=read_only)
+    readers = connect.readers(target, read_only=read_only, busy_seconds=busy_seconds)
+    writers = connect.writers(target, busy_seconds=busy_seconds)
+    store = Store(readers, writers, path, clock or SystemClock(), read_only=read_only)
     try:
         store.prepare(create=create, check=check)
     except BaseException:
@@ -60,49 +65,106 @@ def open_store(
 class Store:
     """An open database. `where` names it in messages, without a password."""
 
-    def __init__(self, engine: Engine, path: Path | None, clock: Clock, *, read_only: bool = False) -> None:
-        self.engine, self.path, self.clock, self.read_only = engine, path, clock, read_only
-        self.where = str(path) if path else engine.url.render_as_string(hide_password=True)
-        self._readers = engine if path else engine.execution_options(isolation_level="REPEATABLE READ")
+    def __init__(
+        self, readers: Engine, writers: Engine, path: Path | None, clock: Clock, *, read_only: bool = False
+    ) -> None:
+        self.path, self.clock, self.read_only = path, clock, read_only
+        self.where = str(path) if path else readers.url.render_as_string(hide_password=True)
+        self._readers, self._writers = readers, writers
         self._lock = threading.RLock()
         self._writer: Connection | None = None
         self._pid = os.getpid()
-        self._inserts: dict[str, str] = {}
+        self._inserts: dict[tuple[str, int], str] = {}
         self._upserts: dict[tuple[str, ...], Any] = {}
         style = "qmark" if path else "format"
-        self._positional = type(engine.dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect takes it
+        self._positional = type(readers.dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect takes it
 
     # ---- reading and writing ----------------------------------------------------------------------------------------
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Write: all of it is committed at the end, or nothing if the body raises. One at a time in the process.
 
+        A PostgreSQL connection that was lost since the last transaction is made anew. If it is lost while the end is
+        committed nobody here knows whether it was: read again by key before anything depends on it.
         Errors: StoreError (disk full, locked, lost); an IntegrityError is the caller's to explain and passes.
         """
-        if os.getpid() != self._pid:
-            raise StoreError("A forked process must not write through its parent's connection.", where=self.where)
+        self._refuse_fork()
         if self.read_only:
             raise StoreError("It was opened for reading.", where=self.where)
         with self._lock, self._explained():
-            if self._writer is None:
-                self._writer = self.engine.connect().execution_options(writes=True)
-            with self._writer.begin():
-                if self.path is None:  # the chain has one end: writers of other processes wait
-                    self._writer.execute(text(f"SELECT pg_advisory_xact_lock({_CHAIN_END})"))
-                yield self._writer
+            connection, transaction = self._begun()
+            with transaction:
+                yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work(connection)` answers, in a transaction of its own; again, a few times, if PostgreSQL gave way to
+        another writer (40001, 40P01). Nothing of a try is left then, so `work` may run again: the same rows under the
+        same keys, and nothing done elsewhere.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                with self.transaction() as connection:
+                    return work(connection)
+            except StoreError as problem:
+                if not left or not is_conflict(problem.__cause__):
+                    raise
+        raise AssertionError("the last try answers or raises")
+
+    def _begun(self) -> tuple[Connection, RootTransaction]:
+        try:
+            return self._begin()
+        except DBAPIError as problem:
+            if not problem.connection_invalidated:
+                raise
+        return self._begin()  # nothing was asked of the lost connection yet, so a new one loses nothing
+
+    def _begin(self) -> tuple[Connection, RootTransaction]:
+        if self._writer is None:
+            self._writer = self._writers.connect()
+        try:
+            transaction = self._writer.begin()
+            if self.path is None:  # the chain has one end: writers of other processes wait
+                self._writer.execute(text(f"SELECT pg_advisory_xact_lock({_CHAIN_END})"))
+        except BaseException:
+            self._drop_writer()
+            raise
+        return self._writer, transaction
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(SQLAlchemyError):
+                writer.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read a consistent state, beside whoever writes."""
+        self._refuse_fork()
         with self._explained(), self._readers.connect() as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """PostgreSQL: a connection that waits for no reader and no writer; each statement is committed by itself."""
+        self._refuse_fork()
+        with self._explained(), self._writers.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreError("A forked process must not use its parent's connections.", where=self.where)
+
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-        """Rows in the columns' order, as stored (see `schema`): strings, integers, bytes, None. The fast way in."""
+        """Rows in the columns' order, as stored (see `schema`): strings, integers, bytes, None. The fast way in.
+
+        The last columns may be left out of all rows: they are NULL then, or what the table says.
+        """
         if rows:
-            sql = self._inserts.get(table.name)
+            shape = (table.name, len(rows[0]))
+            sql = self._inserts.get(shape)
             if sql is None:
-                sql = self._inserts[table.name] = str(insert(table).compile(dialect=self._positional))
+                names = table.columns.keys()[: shape[1]]
+                sql = self._inserts[shape] = str(insert(table).compile(dialect=self._positional, column_keys=names))
             connection.exec_driver_sql(sql, list(rows))
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -140,6 +202,8 @@ class Store:
             raise
         except DBAPIError as problem:
             raise store_error(problem, self.where) from problem
+        except NoneFree as problem:
+            raise no_connection(self.where, connect.READERS) from problem
 
     # ---- opening and closing ----------------------------------------------------------------------------------------
     def prepare(self, *, create: bool, check: bool) -> None:
@@ -147,7 +211,7 @@ class Store:
         with self.reading() as connection:
             if check and self.path is not None and not self.read_only:
                 self._check(connection)
-            revision = _revision(connection, self.where)
+            revision = stored_revision(connection, self.where)
         if revision == REVISION:
             return
         if revision is None and not create:
@@ -156,7 +220,7 @@ class Store:
             newer, older = "Use the newer version of trader.", "`trader db upgrade` brings it to this version."
             raise StoreError(_other(revision), where=self.where, todo=newer if revision > REVISION else older)
         with self.transaction() as connection:
-            revision = _revision(connection, self.where)  # another process may have been quicker
+            revision = stored_revision(connection, self.where)  # another process may have been quicker
             if revision is None:
                 make(connection)
             elif revision != REVISION:
@@ -169,11 +233,17 @@ class Store:
         if found != "ok":
             raise store_error(ValueError(f"corrupt: {' '.join(str(found).split())}"), self.where)
 
-    def lock(self) -> InstanceLock:
-        """Take the instance lock (beside the file; it survives `archive` and `close`), or Refused."""
-        if self.path is None:
-            raise StoreError("A PostgreSQL database has leases, not a lock file.", where=self.where)
-        return InstanceLock(self.path.with_name(self.path.name + ".lock")).acquire()
+    def lock(self, *, session: str = "", ttl: float = 15.0) -> Lock:
+        """The right to be the one session on this database, or Refused, which names the holder.
+
+        SQLite: a lock file beside it (it survives `archive` and `close`). PostgreSQL: a lease for `ttl` seconds, which
+        its owner renews; one whose owner died is waited for.
+        """
+        if self.path is not None:
+            return InstanceLock(self.path.with_name(self.path.name + ".lock")).acquire()
+        from trader.store.lease import Lease, owner
+
+        return Lease(self, owner(session), ttl).acquire()
 
     def archive(self, reason: str) -> Path:
         """Close the database and move it to `archive/<UTC time>-<reason>/` beside it. Nothing is deleted."""
@@ -189,7 +259,7 @@ class Store:
             return _move_away(self.path, f"{self.clock.now():%Y%m%dT%H%M%SZ}-{reason}")
 
     def _checkpoint(self) -> None:
-        with self._explained(), self.engine.connect() as connection:
+        with self._explained(), self._readers.connect() as connection:
             raw = connection.connection.cursor()
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
@@ -197,123 +267,12 @@ class Store:
 
     def close(self) -> None:
         """Close all connections; again is no harm."""
+        ours = os.getpid() == self._pid  # a forked child only forgets: the connections are its parent's
         with self._lock:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            self.engine.dispose()
-
-
-def make(connection: Connection) -> None:
-    """All tables at once, as the migrations would have made them."""
-    metadata.create_all(connection, checkfirst=False)
-    connection.execute(
-        text(
-            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
-            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-        )
-    )
-    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:revision)"), {"revision": REVISION})
-
-
-# ---- the target -----------------------------------------------------------------------------------------------------
-def _target(url: str | Path) -> URL:
-    if isinstance(url, Path) or "://" not in url:
-        return URL.create("sqlite", database=str(url))
-    try:
-        target = make_url(url)
-        backend = target.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise StoreError("That is no database URL.", todo=_URLS) from None
-    if backend == "sqlite" and target.database and target.database != ":memory:":
-        return target
-    if backend in {"postgresql", "postgres"}:
-        return target.set(drivername="postgresql+psycopg")
-    raise StoreError(
-        f"trader keeps its state in SQLite files and PostgreSQL, not in '{target.drivername}'.", todo=_URLS
-    )
-
-
-_URLS = "Write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME."
-
-
-def _look_at(path: Path, *, create: bool, read_only: bool) -> None:
-    """What can be said about a SQLite file before it is opened."""
-    where = str(path)
-    if path.is_dir():
-        raise StoreError("It is a folder; a database file was expected.", where=where, todo="Name a file in it.")
-    try:
-        if not path.exists():
-            if not create:
-                raise StoreError("There is no database yet.", where=where, todo="`trader run` makes one.")
-            path.parent.mkdir(parents=True, exist_ok=True)
-        elif path.stat().st_size:
-            with path.open("rb") as stream:
-                if stream.read(16) != b"SQLite format 3\0":
-                    raise StoreError("It is not a SQLite database.", where=where, todo="Name another file.")
-    except OSError as problem:
-        raise StoreError(f"It cannot be opened: {problem.strerror}.", where=where, todo=_RIGHTS) from None
-    if not read_only and not all(os.access(each, os.W_OK) for each in (path.parent, path) if each.exists()):
-        raise StoreError("It cannot be opened for writing.", where=where, todo=_RIGHTS)
-
-
-_RIGHTS = "Give this user the right to write to the folder and the file, or name another state folder."
-
-
-def _engine(target: URL, read_only: bool, busy_seconds: float) -> Engine:
-    if target.get_backend_name() != "sqlite":
-        try:
-            engine = create_engine(target, connect_args={"application_name": f"trader {os.getpid()}"})
-        except ModuleNotFoundError:
-            raise StoreError(
-                "PostgreSQL needs the driver psycopg.", todo="Install trader-core[postgresql] into this environment."
-            ) from None
-        event.listen(engine, "connect", _postgresql_connected)
-        return engine
-    options = {"timeout": busy_seconds, "check_same_thread": False, "isolation_level": None}
-    engine = create_engine(target, poolclass=QueuePool, connect_args=options)
-
-    def connected(dbapi: Any, _record: Any) -> None:
-        _sqlite_connected(dbapi, read_only, busy_seconds)
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_connected(dbapi: Any, read_only: bool, busy_seconds: float) -> None:
-    wanted: dict[str, int | str] = {"busy_timeout": int(busy_seconds * 1000), "foreign_keys": 1, "synchronous": 2}
-    wanted |= {"query_only": 1} if read_only else {"journal_mode": "wal"}
-    for name, value in wanted.items():
-        dbapi.execute(f"PRAGMA {name}={value}")
-        is_set = dbapi.execute(f"PRAGMA {name}").fetchone()[0]
-        if is_set != value:
-            raise StoreError(f"SQLite does not take {name}={value} here (it is {is_set}): that would not be safe.")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    # The driver's own way begins late and for reading: two writers would then meet in the middle.
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _postgresql_connected(dbapi: Any, _record: Any) -> None:
-    with dbapi.cursor() as cursor:
-        cursor.execute("SET synchronous_commit = on")
-        cursor.execute("SET TIME ZONE 'UTC'")
-    dbapi.commit()
-
-
-def _revision(connection: Connection, where: str) -> str | None:
-    """The stored schema revision; None for an empty database."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        return None
-    if "alembic_version" in tables and "order_event" in tables:
-        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        if found:
-            return found
-    raise StoreError("It is the database of another program.", where=where, todo="Name another one.")
+            if ours:
+                self._drop_writer()
+            self._readers.dispose(close=ours)
+            self._writers.dispose(close=ours)
 
 
 def _other(revision: str) -> str:
@@ -329,8 +288,8 @@ def _move_away(path: Path, name: str) -> Path:
     try:
         folder.mkdir(parents=True)
         # The log first: it is empty after the checkpoint, and a new database must never find it.
-        for suffix in ("-wal", "-shm", ""):
-            part = path.with_name(path.name + suffix)
+        for each in (f"{path.name}-wal", f"{path.name}-shm", MARK, path.name):
+            part = path.with_name(each)
             if part.exists():
                 part.rename(folder / part.name)
     except OSError as problem:

@@ -6,6 +6,31 @@ from trader.errors import StoreError
 
 _SAYINGS = (  # part of the driver's message (lower case), what happened, what to do
     (
+        ("password", "authentication failed", "no pg_hba.conf entry"),
+        "The database server does not let this user in.",
+        "Set the password in PGPASSWORD or ~/.pgpass, and check the user in the URL.",
+    ),
+    (
+        ('" does not exist',),
+        "The database server has no such database, or no such user.",
+        "Make it (createdb NAME, createuser NAME), or correct the URL.",
+    ),
+    (
+        ("permission denied for",),
+        "The database server does not let this user write there.",
+        "Make this user the owner of the database (ALTER DATABASE NAME OWNER TO USER).",
+    ),
+    (
+        ("too many clients", "remaining connection slots"),
+        "The database server has no connection left.",
+        "End other programs that use it, or raise its max_connections.",
+    ),
+    (
+        ("deadlock detected", "could not serialize"),
+        "Another writer was in the way: nothing was written.",
+        "Try again.",
+    ),
+    (
         ("disk is full", "no space left"),
         "The disk is full: nothing was written.",
         "Make room on that disk and start again; what was committed before is safe.",
@@ -26,16 +51,51 @@ _SAYINGS = (  # part of the driver's message (lower case), what happened, what t
         "Give this user the right to write to the folder and the file, or name another state folder.",
     ),
     (
-        ("connection refused", "could not connect", "connection failed", "connection is bad", "could not translate"),
+        (
+            "connection refused",
+            "could not connect",
+            "connection failed",
+            "connection is bad",
+            "could not translate",
+            "failed to resolve",
+            "connection timeout",
+            "starting up",
+            "shutting down",
+            "in recovery mode",
+        ),
         "The database server does not answer.",
         "Check that it runs, and the host, port and name in the URL.",
     ),
     (
-        ("server closed the connection", "terminating connection", "connection is closed", "connection was lost"),
+        (
+            "server closed the connection",
+            "terminating connection",
+            "connection is closed",
+            "connection was lost",
+            "connection is lost",
+            "consuming input failed",
+            "could not receive data",
+            "could not send data",
+        ),
         "The connection to the database was lost; what was under way may or may not be committed.",
         "Start again: what is stored is read anew and nothing is written twice.",
     ),
 )
+
+
+_CONFLICTS = {"40001", "40P01"}  # PostgreSQL: not serializable, deadlock
+
+
+def is_conflict(problem: BaseException | None) -> bool:
+    """Whether PostgreSQL rolled a transaction back only because of another one: the same work may be tried again."""
+    return getattr(getattr(problem, "orig", None), "sqlstate", None) in _CONFLICTS
+
+
+def no_connection(where: str, most: int) -> StoreError:
+    """All connections for reading are in use."""
+    return StoreError(
+        f"{most} read from it already, and none came to an end in time.", where=where, todo="Read less at once."
+    )
 
 
 def store_error(problem: BaseException, where: str) -> StoreError:

@@ -1,12 +1,17 @@
-"""The instance lock: one session per database. The system releases it when the process ends, however it ends."""
+"""One session per database: what both kinds of lock have in common, and the one beside a SQLite file.
+
+The system releases that one when the process ends, however it ends. PostgreSQL has `trader.store.lease`.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from trader.errors import Refused, StoreError
 
@@ -33,11 +38,37 @@ else:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
-class InstanceLock:
+class Lock(ABC):
+    """The right to be the one session on a database; `holder` names who has it."""
+
+    holder: str
+
+    @abstractmethod
+    def renew(self) -> bool:
+        """Keep it; False once it is lost. StoreError: nobody could be asked, `left` runs on."""
+
+    @abstractmethod
+    def left(self) -> float:
+        """Seconds for which it is ours for sure, by the monotonic clock of this process."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give it back; again is no harm."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class InstanceLock(Lock):
     """Held from `acquire` to `release`, or to the end of the process."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.holder = path, f"process {os.getpid()}"
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> InstanceLock:
@@ -62,20 +93,17 @@ class InstanceLock:
         self._file = file
         return self
 
+    def renew(self) -> bool:
+        return self._file is not None
+
+    def left(self) -> float:
+        return math.inf if self._file is not None else 0.0
+
     def release(self) -> None:
-        """Give it back; again is no harm."""
         if self._file is not None:
             _give(self._file)
             self._file.close()
             self._file = None
-
-    def __enter__(self) -> InstanceLock:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 def _holder(file: IO[bytes]) -> str:

@@ -34,6 +34,7 @@ from trader.protocols import (
     Trades,
 )
 from trader.session.assemble import references
+from trader.session.by_hand import open_book
 from trader.session.engine import Engine, Report
 from trader.session.lanes import InlineLane
 from trader.simulation import SimulatedVenue, Terms
@@ -176,7 +177,7 @@ def _play(engine: Engine, cash: Decimal) -> Run:
     run, panel = Run(cash, cash=cash), engine.market.panel
     for row in range(panel.rows):
         if row == 0:
-            _now(engine.open_book(Report(), instant(panel.end[0])))
+            _now(open_book(engine, Report(), 0, instant(panel.end[0])))
         report = _now(engine.step(row))
         for fault in report.faults:
             fault.error.add_note(f"in {fault.method} in the cycle of {instant(panel.end[row]):%Y-%m-%d %H:%M}")

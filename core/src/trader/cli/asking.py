@@ -1,0 +1,110 @@
+"""How other processes ask a running session for something: the wish is stored, the session answers it there."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from trader.cli.options import wants_json
+from trader.cli.output import answer_json, clean
+from trader.cli.state import database, look, place_of, running
+from trader.errors import Refused, Unreachable
+
+if TYPE_CHECKING:
+    from trader.store.commands import Command
+    from trader.store.database import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+POLL_SECONDS = 0.1
+
+
+def timeout_option(seconds: float = 10.0) -> Callable[[F], F]:
+    """--timeout SECONDS."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(0),
+        default=seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help="Wait so long for the answer.",
+    )
+
+
+def ask(context: click.Context, kind: str, args: Mapping[str, Any], *, timeout: float, need: str) -> Command:
+    """Store a wish for the running session and wait for its answer.
+
+    `need` is what cannot be without a session: "there is nothing to release".
+    Errors: Refused where no session runs, or where it refuses; Unreachable if it does not answer in time.
+    """
+    target = database(context)
+    store = look(target)  # a database that another version made is told here, before anything is written
+    try:
+        idle = store is None or running(store).alive is False
+    finally:
+        if store is not None:
+            store.close()
+    if idle:
+        raise Refused(f"No session runs here: {need}.", where=place_of(target), todo="Start one: trader run --hold")
+    with writing(target) as store:
+        done = asked(store, kind, args, timeout)
+    if done.state == "waiting":
+        raise Unreachable(
+            f"The session did not answer within {timeout:g} s. The request is stored: it obeys when it can.",
+            todo="Look again: trader status",
+        )
+    if done.state == "refused":
+        raise Refused(f"The session refused: {sentence(done)}.")
+    return done
+
+
+@contextmanager
+def writing(target: str | Path) -> Iterator[Store]:
+    """A database that is there, for what operators write: wishes and blocks."""
+    from trader.store.database import open_store
+
+    store = open_store(target, create=False, check=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def asked(
+    store: Store, kind: str, args: Mapping[str, Any], timeout: float, until: Callable[[], bool] = lambda: False
+) -> Command:
+    """Store a wish and look for its answer so long, or until that is true; `state` is still waiting if none came."""
+    from trader.store import commands
+
+    clock = store.clock
+    number = commands.ask(store, kind, args, by=who())
+    end = clock.monotonic() + timeout
+    while (command := commands.look(store, number)).state == "waiting" and clock.monotonic() < end and not until():
+        clock.sleep(POLL_SECONDS)
+    return command
+
+
+def tell(context: click.Context, done: Command, see: str) -> None:
+    """The session's answer; `see` is the command that most people want next."""
+    if wants_json(context):
+        answer_json({"command": done.id, "state": done.state, "answer": done.answer, "answered_at": done.answered_at})
+    else:
+        click.echo(f"The session answered: {sentence(done)}.   see: {see}")
+
+
+def sentence(done: Command) -> str:
+    """The answer, without its full stop; on one line whatever a venue said."""
+    return clean(done.answer or "").rstrip(".")
+
+
+def who() -> str:
+    """The user's name, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return "unknown"

@@ -1,0 +1,1 @@
+"""What stops trading, and what lets it go on: the kill switch and its sweep of the venue."""

@@ -1,0 +1,75 @@
+"""What is halted, reduced or paused short of everything: the stored blocks, as planner and gate ask for them.
+
+A scope is a book ("main"), a symbol of it ("main/AAPL") or a strategy of it ("main:trend_following"). Level "halt" lets
+no order of the scope out, "reduce" none that adds risk, "pause" decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from trader.model import OrderRequest, Refusal
+from trader.store.blocks import Block, Level
+
+
+class Halts:
+    """One book's view of the blocks, and the gate's check. `add(scope, level, reason)` stores a new block and tells
+    people; `increases(order)` says whether an order adds risk (set it before the first one)."""
+
+    def __init__(self, book: str, *, add: Callable[[str, Level, str], None]) -> None:
+        self.book = book
+        self._add = add
+        self.increases: Callable[[OrderRequest], bool] = _always
+        self.level = ""
+        """The book's own: "", "reduce" or "halt"; the strictest counts."""
+        self.paused = False
+        self.reasons: dict[str, str] = {}
+        self.symbols: frozenset[str] = frozenset()
+        self.strategies: frozenset[str] = frozenset()
+
+    def update(self, standing: Iterable[Block]) -> None:
+        """Take over what stands in the store."""
+        levels, symbols, strategies, reasons = [""], set(), set(), {}
+        paused = False
+        for block in standing:
+            if block.scope == self.book and block.level == "pause":
+                paused = True
+            elif block.scope == self.book:
+                levels.append(block.level)
+            elif block.scope.startswith(f"{self.book}/"):
+                symbols.add(block.scope[len(self.book) + 1 :])
+            elif block.scope.startswith(f"{self.book}:"):
+                strategies.add(block.scope[len(self.book) + 1 :])
+            else:
+                continue
+            reasons[block.scope] = block.reason
+        self.level, self.paused = max(levels, key=ORDER.index), paused
+        self.symbols, self.strategies, self.reasons = frozenset(symbols), frozenset(strategies), reasons
+
+    def halt_symbol(self, symbol: str, reason: str) -> None:
+        """No order in this symbol until a person lifts it."""
+        if symbol not in self.symbols:
+            self.symbols |= {symbol}
+            self._add(f"{self.book}/{symbol}", "halt", reason)
+
+    def block_book(self, level: Level, reason: str) -> None:
+        """Halt the book, or only its new risk."""
+        if ORDER.index(level) > ORDER.index(self.level):
+            self.level = level
+            self._add(self.book, level, reason)
+
+    def refuse(self, order: OrderRequest) -> Refusal | None:
+        """The gate's last look."""
+        if self.level == "halt" or order.symbol in self.symbols:
+            scope = self.book if self.level == "halt" else f"{self.book}/{order.symbol}"
+            return Refusal(0, f"{scope} is halted: {self.reasons.get(scope, '')}".rstrip(": "), 0.0, 0.0, "block")
+        if self.level == "reduce" and self.increases(order):
+            return Refusal(0, f"book '{self.book}' may only reduce", 0.0, 0.0, "block")
+        return None
+
+
+def _always(_order: OrderRequest) -> bool:
+    return True
+
+
+ORDER = ("", "reduce", "halt")

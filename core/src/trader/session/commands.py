@@ -1,0 +1,250 @@
+"""What other processes ask of a running session, by the command table: answered here, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from trader.cycle.decision import plain
+from trader.cycle.market import instant
+from trader.errors import Refused, StoreError, TraderError, UsageError
+from trader.session import by_hand
+from trader.session.engine import Report
+from trader.store import blocks, commands
+from trader.store.commands import Command
+
+if TYPE_CHECKING:
+    from trader.session.books import Book
+    from trader.session.session import Session
+
+Work = Callable[["Book", Report, int, datetime], Awaitable[Any]]
+
+
+class Obedience:
+    """Hears and answers. Each command runs in a task of its own: one that waits for a venue holds up no other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._at_work: dict[int, asyncio.Task[None]] = {}
+
+    async def hear(self) -> None:
+        """Begin what was asked since the last time; on recorded data it is done when this returns."""
+        session = self._session
+        for command in commands.waiting(session.store):
+            if command.id not in self._at_work:
+                self._at_work[command.id] = asyncio.ensure_future(self._answer(command))
+        if not session.runners and self._at_work:
+            await asyncio.gather(*self._at_work.values())
+        self._at_work = {number: task for number, task in self._at_work.items() if not task.done()}
+
+    async def _answer(self, command: Command) -> None:
+        answers = {
+            "stop": self._stop, "release": self._release, "pause": self._pause, "kill": self._kill,
+            "rearm": self._rearm, "cancel": self._cancel, "close": self._close, "reconcile": self._reconcile,
+        }  # fmt: skip
+        try:
+            if command.kind not in answers:
+                raise UsageError(f"unknown command {command.kind!r}")
+            text = await answers[command.kind](command)
+            refused = False
+        except StoreError:
+            return  # asked again when the store is back
+        except TraderError as error:
+            text, refused = " ".join(part for part in (error.what, error.todo) if part), True
+        self._session.log.info("command", kind=command.kind, by=command.requested_by, answer=text, refused=refused)
+        try:
+            commands.answer(self._session.store, command.id, text, refused=refused)
+        except StoreError:
+            self._session.log.error("command_unanswered", kind=command.kind)
+
+    # ---- the whole session -----------------------------------------------------------------------------------------
+    async def _stop(self, _command: Command) -> str:
+        self._session.stop("trader stop")
+        return "stopping after the present step"
+
+    async def _kill(self, command: Command) -> str:
+        session = self._session
+        session.kill.trip(str(command.args.get("reason") or "by hand"), command.requested_by)
+        left = await session.sweep()
+        return "halted; no order works at any venue" if not left else f"halted; {left}; the session goes on trying"
+
+    async def _rearm(self, command: Command) -> str:
+        session, scope = self._session, str(command.args.get("scope") or "")
+        why, by = str(command.args["reason"]), command.requested_by
+        if not scope:
+            was = session.kill.rearm(why, by)
+            session.told("everything", "armed", f"{why} ({by})")
+            return "the kill switch is lifted" if was else "the kill switch was not tripped"
+        lifted = []
+        for name in _scopes(session, scope):
+            for level in ("halt", "reduce"):
+                lifted += blocks.lift(session.store, name, by=by, reason=why, level=level)
+        session.look_at_blocks()
+        for book in session.books:
+            book.engine.forgive(scope.rpartition("/")[2])
+        if not lifted:
+            return f"nothing stands on {scope}"
+        session.told(scope, "armed", f"{why} ({by})")
+        return "lifted: " + "; ".join(f"{each.scope} ({each.level}: {each.reason})" for each in lifted)
+
+    async def _pause(self, command: Command) -> str:
+        scope = self._scope(str(command.args["scope"]))
+        blocks.block(self._session.store, scope, "pause", f"by {command.requested_by}")
+        self._session.look_at_blocks()
+        self._session.told(scope, "paused", f"by {command.requested_by}")
+        return f"{scope} is paused; it decides nothing until: trader release {command.args['scope']}"
+
+    async def _release(self, command: Command) -> str:
+        session, wanted = self._session, str(command.args.get("scope") or "")
+        if not wanted:
+            was, session.held = session.held, False
+            if was:
+                session.told("session", "released", f"released by {command.requested_by}")
+            return "released" if was else "nothing was held"
+        scope = self._scope(wanted)
+        lifted = blocks.lift(session.store, scope, by=command.requested_by, reason="released", level="pause")
+        session.look_at_blocks()
+        if lifted:
+            session.told(scope, "released", f"released by {command.requested_by}")
+        return f"{scope} is released" if lifted else f"{scope} was not paused"
+
+    def _scope(self, name: str) -> str:
+        """A book's name, or BOOK:STRATEGY for the name of a strategy in a pipeline."""
+        for book in self._session.books:
+            if book.name == name:
+                return name
+        found = [
+            f"{book.name}:{name.rpartition(':')[2]}"
+            for book in self._session.books
+            if name.rpartition(":")[2] in [stage.name for stage in book.engine.desk.stages]
+            and name.rpartition(":")[0] in ("", book.name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"Several books have a strategy '{name}'.", todo=f"Say which: {' or '.join(found)}.")
+        names = [book.name for book in self._session.books]
+        strategies = [stage.name for book in self._session.books for stage in book.engine.desk.stages]
+        raise UsageError(
+            f"There is no book and no strategy '{name}'.",
+            todo=f"Books: {', '.join(names)}. Strategies: {', '.join(dict.fromkeys(strategies))}.",
+        )
+
+    # ---- one book --------------------------------------------------------------------------------------------------
+    async def _cancel(self, command: Command) -> str:
+        wanted = str(command.args["order"])
+
+        async def work(book: Book, report: Report, _row: int, at: datetime) -> str | None:
+            return await by_hand.cancel(book.engine, wanted, report, at)
+
+        for book in self._session.books:
+            text: str | None = await self._within(book, work)
+            if text is not None:
+                return text
+        raise Refused(f"No book has an open order {wanted}.", todo="See: trader orders")
+
+    async def _close(self, command: Command) -> str:
+        symbol, named = str(command.args["symbol"]), command.args.get("book")
+
+        async def work(book: Book, report: Report, row: int, at: datetime) -> str:
+            return await by_hand.close(book.engine, symbol, report, row, at)
+
+        holding = [
+            book
+            for book in self._books(named)
+            if (held := book.engine.ledger.holdings.get(symbol)) is not None and held.quantity
+        ]
+        if not holding:
+            raise Refused(f"No book holds {symbol}.", todo="See: trader positions")
+        if len(holding) > 1:
+            raise UsageError(f"Several books hold {symbol}.", todo="Say which: --book NAME")
+        text: str = await self._within(holding[0], work)
+        return text
+
+    async def _reconcile(self, command: Command) -> str:
+        adopt = command.args.get("adopt")
+
+        async def work(book: Book, report: Report, row: int, at: datetime) -> dict[str, Any]:
+            before = {order.request.client_id: order.state for order in book.engine.blotter.open()}
+            await book.engine.reconcile(report, row, at)
+            if adopt:
+                by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at)
+            return found(book, report, before)
+
+        answer = {book.name: await self._within(book, work) for book in self._books(command.args.get("book"))}
+        self._session.look_at_blocks()
+        return msgspec.json.encode(answer).decode()
+
+    def _books(self, name: object) -> list[Book]:
+        books = [book for book in self._session.books if name is None or book.name == name]
+        if not books:
+            raise UsageError(f"There is no book '{name}'.")
+        return books
+
+    async def _within(self, book: Book, work: Work) -> Any:
+        """Done in the book's own time, between two of its steps."""
+        session = self._session
+        runner = next((each for each in session.runners if each.book is book), None)
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def do(_runner: Any) -> None:
+            panel, report = book.engine.market.panel, Report()
+            row = max(min(book.next_row, panel.rows) - 1, 0)
+            at = instant(panel.end[row]) if session.recorded and panel.rows else session.world.clock.now()
+            try:
+                answer = await work(book, report, row, at)
+            except TraderError as error:
+                book.tell(report)
+                done.set_exception(error)
+                if isinstance(error, StoreError):
+                    raise
+            else:
+                book.tell(report)
+                done.set_result(answer)
+
+        if runner is None or runner.done:
+            await do(None)
+        else:
+            runner.ask(do)
+        return await done
+
+
+def found(book: Book, report: Report, before: dict[str, Any]) -> dict[str, Any]:
+    """What a reconciliation came to, for people and programs."""
+    engine = book.engine
+    moved = {move.client_id: move for move in report.moves}
+    state = engine.brakes
+    return {
+        "fills": len(report.fills),
+        "orders": [
+            {"client_id": name, "was": str(before.get(name, "")), "is": str(move.state), "reason": move.reason}
+            for name, move in moved.items()
+        ],
+        "differences": [
+            {
+                "what": "cash" if one.symbol == "cash" else "position",
+                "symbol": one.symbol,
+                "expected": plain(one.expected),
+                "found": plain(one.found),
+                "since": one.since.isoformat(),
+            }
+            for one in engine.reconciler.differences
+        ] + [
+            {"what": "order", "symbol": one.symbol, "expected": "none", "found": f"{one.side} {plain(one.quantity)}",
+             "since": one.time.isoformat()}
+            for one in engine.reconciler.foreign
+        ],
+        "unresolved": [order.request.client_id for order in engine.blotter.open() if order.state in by_hand.NOT_CLEAR],
+        "blocked": [] if state is None else [{"scope": scope, "reason": why} for scope, why in state.reasons.items()],
+        "unavailable": list(report.unreached),
+    }  # fmt: skip
+
+
+def _scopes(session: Session, scope: str) -> list[str]:
+    """What `rearm` may mean by a word: a book, a symbol of any book, or both at once written out."""
+    names = [scope] if "/" in scope or any(book.name == scope for book in session.books) else []
+    return names or [f"{book.name}/{scope}" for book in session.books]

@@ -1,0 +1,74 @@
+"""After a trip: cancel from each venue's own list until none is left, confirmed, for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trader.model import Severity
+from trader.safety.sweep import Swept, sweep
+from trader.session.asking import ask
+from trader.session.lanes import Priority
+
+if TYPE_CHECKING:
+    from trader.session.books import Book
+    from trader.session.session import Session
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+SOON = 10.0
+"""Seconds after which a person is told what could not be confirmed yet."""
+
+
+class Sweeper:
+    """Sweeps every venue of a session while it is halted."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._task: asyncio.Task[str] | None = None
+
+    def soon(self) -> None:
+        """Begin, unless it is going on."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self.now(patience=float("inf")))
+
+    def cancel(self) -> None:
+        """The session ends."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def now(self, patience: float = SOON) -> str:
+        """Sweep every venue, at most for so many seconds; what is left or not confirmed, "" if nothing is."""
+        books = self._session.books
+        left = await asyncio.gather(*(self._sweep(book, patience) for book in books))
+        return "; ".join(text for text in left if text)
+
+    async def _sweep(self, book: Book, patience: float) -> str:
+        session, engine = self._session, book.engine
+        began = told = session.world.clock.monotonic()
+        pause = FIRST_PAUSE
+        while True:
+            swept = await ask(engine.lane, Priority.CANCEL, sweep, engine.broker)
+            trouble = self._left(book, swept)
+            if not trouble:
+                session.log.warning("kill_switch", book=book.name, state="confirmed", working=0)
+                return ""
+            now = session.world.clock.monotonic()
+            if now - began >= patience or session.kill.halted is None or session.world.stopping.is_set():
+                return trouble
+            if now - told >= 60.0:
+                told = now
+                session.alerts.raise_(Severity.CRITICAL, "kill_unconfirmed", trouble)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _left(self, book: Book, swept: object) -> str:
+        """What speaks against "no order works there"."""
+        if not isinstance(swept, Swept):
+            return f"the broker of book '{book.name}' does not answer"
+        if swept.trouble:
+            return f"book '{book.name}': {swept.trouble}"
+        if swept.shown:
+            return f"book '{book.name}': {len(swept.shown)} orders work at the venue, cancels are asked for"
+        if book.engine.blotter.uncertain_any():
+            return f"book '{book.name}': an order may still reach the venue"
+        return ""

@@ -1,0 +1,369 @@
+"""Live data: each book at work in a task of its own; the session's loop hears people, watches, and waits for none.
+
+A book does one thing after another: what a person asks, a late answer, reconciliation, a heartbeat, a cycle. A broker
+that hangs holds up its own book and no other. APScheduler (or a simulation's timetable) says when a cycle is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from trader.cycle.market import check_bars, instant
+from trader.errors import ESCAPES, DataError, IllegalTransition, StoreError
+from trader.model import Account, Bars, Fill, Idle, OrderReport, Reset, Severity, Unavailable
+from trader.protocols import HasOrderStream
+from trader.session import asking
+from trader.session.asking import ask
+from trader.session.assemble import bar_length
+from trader.session.connect import Connection
+from trader.session.engine import Report
+from trader.session.lanes import Lane, Priority, ThreadLane
+from trader.session.schedule import APTimetable, trigger
+
+if TYPE_CHECKING:
+    from trader.session.books import Book
+    from trader.session.session import Progress, Session
+
+POLL_SECONDS = 0.5
+"""How often a session looks for what other processes ask of it."""
+STORE_PAUSE = 2.0
+"""Seconds before a store that failed is tried again."""
+STREAM_PAUSE = 1.0
+STREAM_TIMEOUT = 15.0
+"""A stream says at least Idle once a second; one that is silent for so long is taken for dead."""
+
+Request = Callable[["Runner"], Awaitable[None]]
+
+
+class Runner:
+    """One book's task. `cycles`: so many at most (None: no end)."""
+
+    def __init__(self, session: Session, book: Book, cycles: int | None, progress: Progress) -> None:
+        self.session, self.book, self.left, self.progress = session, book, cycles, progress
+        self._once_only = cycles == 1
+        self.engine = book.engine
+        self.settings = session.settings.application
+        self.connection = Connection(self._changed)
+        self.requests: deque[Request] = deque()
+        self.events: deque[Fill | OrderReport] = deque()
+        self._wake = asyncio.Event()
+        self._due = True
+        self.stale = not book.met
+        """Whether everything must be reconciled before the next decision."""
+        self._broken = False
+        """Whether the store failed in the middle of something: memory is not to be believed."""
+        now = self._now()
+        self.last_beat = now
+        self._next_beat = now
+        self._next_look = now + book.parts.settings.reconcile.interval_seconds
+        self.engine.wake = self._wake.set
+        self.done = False
+
+    def _now(self) -> float:
+        return self.session.world.clock.monotonic()
+
+    def cycle_due(self) -> None:
+        """The timetable's call."""
+        self._due = True
+        self._wake.set()
+
+    def ask(self, request: Request) -> None:
+        """Do this in the book's own time."""
+        self.requests.append(request)
+        self._wake.set()
+
+    def reconcile_soon(self) -> None:
+        """Something may have been missed."""
+        self.stale = True
+        self._wake.set()
+
+    # ---- the loop --------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Until the session stops, or the cycles are played."""
+        stopping = self.session.world.stopping
+        while not stopping.is_set() and not self.done:
+            try:
+                await self._once()
+            except StoreError as error:
+                await self._store_failed(error)
+            except IllegalTransition as error:
+                self.session.panic(f"book '{self.book.name}': {error}")
+                self._broken = True
+            await self._rest()
+
+    async def _rest(self) -> None:
+        waiting = self._due and self._may_decide()
+        if self.requests or self.events or waiting or self.done:
+            return
+        soonest = min(self._next_beat, self._next_look)
+        seconds = min(max(soonest - self._now(), 0.0), POLL_SECONDS if self._due or self.stale else 60.0)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(seconds, 0.01))
+        self._wake.clear()
+
+    async def _once(self) -> None:
+        if self._broken and not await self._reload():
+            return
+        while self.requests:
+            await self.requests.popleft()(self)
+        if not self.connection.up:
+            if not self.connection.given_up:
+                await self._reconnect()
+            self._next_beat = self._next_look = self._now() + self.settings.heartbeat.interval_seconds
+            return
+        await self._settle()
+        if self._now() >= self._next_beat:
+            await self._beat()
+        if self.stale or self._now() >= self._next_look:
+            await self.reconcile()
+        if self._due and self._may_decide():
+            self._due = False
+            await self._cycle()
+
+    async def _settle(self) -> None:
+        """Late answers, and what a stream brought."""
+        report, at = Report(), self.session.world.clock.now()
+        self.engine.settle_late(report, at)
+        fills = []
+        while self.events:
+            event = self.events.popleft()
+            if isinstance(event, Fill):
+                fills.append(event)
+            else:
+                self.engine.reconciler.shown([event], report, at)
+        if fills:
+            await self.engine.reconciler.book(fills, report, self._row)
+        self.book.tell(report)
+
+    @property
+    def _row(self) -> int:
+        return max(self.engine.market.panel.rows - 1, 0)
+
+    def _may_decide(self) -> bool:
+        held = self.session.held or self.session.kill.halted is not None
+        return not held and not self._broken and self.connection.up and not self.stale and not self.book.brakes.paused
+
+    # ---- its parts -------------------------------------------------------------------------------------------------
+    async def reconcile(self) -> Report:
+        """Everything, now."""
+        report, at = Report(), self.session.world.clock.now()
+        whole = await self.engine.reconcile(report, self._row, at)
+        self._next_look = self._now() + self.book.parts.settings.reconcile.interval_seconds
+        if whole:
+            self.stale = False
+            self.connection.heard()
+        else:
+            self.stale = True
+            self._next_look = min(self._next_look, self._now() + STORE_PAUSE)
+            self.connection.silent("; ".join(report.unreached[-1:]))
+        self.book.tell(report)
+        if self.session.kill.halted is not None and self.engine.reconciler.shown_working:
+            self.session.sweep_soon()
+        return report
+
+    async def _beat(self) -> None:
+        interval = self.settings.heartbeat.interval_seconds
+        self._next_beat = self._now() + interval
+        broker, lane = self.engine.broker, self.engine.lane
+        account = await ask(lane, Priority.QUERY, broker.account, fits=asking.is_account)
+        positions = await ask(lane, Priority.QUERY, broker.positions, fits=asking.are_positions)
+        if isinstance(account, Unavailable) or isinstance(positions, Unavailable):
+            why = account if isinstance(account, Unavailable) else positions
+            self.connection.silent(why.reason)
+            return
+        self.last_beat = self._now()
+        self.engine.account = account
+        self.connection.heard()
+        self.book.heartbeat(account, positions)
+
+    async def _cycle(self) -> None:
+        """Fetch what closed since the last cycle; decide on the newest bar."""
+        decided = await self._decide()
+        if decided and self.left is not None:
+            self.left -= 1
+            self.done = self.left <= 0
+        elif not decided and self._once_only:
+            self.done = True
+            self.session.ended("no new bar to decide on")
+
+    async def _decide(self) -> bool:
+        if not await fetch(self.session, self.book):
+            return False
+        panel = self.engine.market.panel
+        if panel.rows == 0 or self.book.next_row >= panel.rows:
+            return False
+        first = panel.rows - 1 if self.engine.cycle_id is None else self.book.next_row
+        for row in range(first, panel.rows - 1):
+            # Bars that closed while nobody decided: the venue trades on them, the book is marked, no cycle is made up.
+            self.book.tell(await self.engine.catch_up(row))
+        if not self._may_decide():
+            self._due = True
+            return False
+        report = await self.book.step(panel.rows - 1)
+        self.progress(self.book, report)
+        if report.unreached:
+            self.connection.silent(report.unreached[-1])
+        return True
+
+    # ---- trouble ---------------------------------------------------------------------------------------------------
+    def _changed(self, connected: bool, reason: str) -> None:
+        self.session.connection_changed(self.book, connected, reason)
+        self.stale = True
+
+    async def _reconnect(self) -> None:
+        broker, lane = self.engine.broker, self.engine.lane
+
+        async def reopen() -> Any:
+            await ask(lane, Priority.QUERY, broker.close)
+            return await ask(lane, Priority.QUERY, broker.open, fits=asking.is_account)
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+        if await self.connection.again(self.settings.connect, self.session.world, reopen, sleep):
+            await self.reconcile()
+
+    async def _store_failed(self, error: StoreError) -> None:
+        """Nothing is sent that is not stored: the book stands still until the store is back, and then begins anew
+        from it."""
+        if not self._broken:
+            self._broken = True
+            self.session.log.error("store_failed", book=self.book.name, text=str(error))
+            text = f"Book '{self.book.name}' stands still, its journal cannot be written: {error.what}"
+            self.session.alerts.raise_(Severity.CRITICAL, "store_failed", text)
+        await asyncio.sleep(STORE_PAUSE)
+
+    async def _reload(self) -> bool:
+        """What the store holds is true: take that place again, as after a restart."""
+        self.engine.resume(self.session.load(self.engine.journal))
+        report, at = Report(), self.session.world.clock.now()
+        whole = await self.engine.awaken(report, self._row, at)
+        panel = self.engine.market.panel
+        if panel.rows:
+            self.engine.standing.look(min(max(self.book.next_row - 1, 0), panel.rows - 1))
+        self._broken, self.stale = False, not whole
+        self.session.log.warning("store_back", book=self.book.name)
+        self.book.tell(report)
+        return True
+
+    # ---- stream ----------------------------------------------------------------------------------------------------
+    async def listen(self) -> None:
+        """Orders and fills as they happen, where the broker has a stream; hints, the queries are the truth."""
+        broker = self.engine.broker
+        if not isinstance(broker, HasOrderStream):
+            return
+        make = self.session.world.make_lane or _thread_lane
+        lane = make(f"stream {self.book.name}", STREAM_TIMEOUT, 1)
+        try:
+            while not self.session.world.stopping.is_set():
+                await self._listen_once(broker, lane)
+                self.reconcile_soon()
+                await asyncio.sleep(STREAM_PAUSE)
+        finally:
+            lane.close()
+
+    async def _listen_once(self, broker: HasOrderStream, lane: Any) -> None:
+        """One life of the stream: it ends when it raises, ends, or says nothing for longer than it may."""
+        stream = iter(broker.stream_orders())
+        while not self.session.world.stopping.is_set():
+            try:
+                event = await lane.call(Priority.QUERY, _next, stream)
+            except ESCAPES as error:
+                self.session.log.warning("stream_lost", book=self.book.name, reason=f"{type(error).__name__}: {error}")
+                return
+            if event is None:
+                return
+            if isinstance(event, Reset):
+                self.reconcile_soon()
+            elif isinstance(event, Fill | OrderReport) and asking.fits_a_stream(event):
+                self.events.append(event)
+                self._wake.set()
+            elif not isinstance(event, Idle | Account):
+                self.reconcile_soon()  # nonsense: something may have been missed
+
+
+def _thread_lane(name: str, timeout: float, workers: int) -> Lane:
+    return ThreadLane(name, timeout=timeout, workers=workers)
+
+
+def _next(stream: Any) -> Any:
+    return next(stream, None)
+
+
+# ---- the session's loop --------------------------------------------------------------------------------------------
+async def live(session: Session, cycles: int | None, progress: Progress) -> None:
+    """Run live cycles until the session stops, or each book has decided `cycles` times."""
+    runners = [Runner(session, book, cycles, progress) for book in session.books]
+    session.runners = runners
+    make = session.world.make_timetable or APTimetable
+    table = make()
+    for runner in runners:
+        parts = runner.book.parts
+        plan = trigger(parts.settings.schedule, runner.engine.market.panel.timeframe, parts.feed.delay)
+        table.add(plan, runner.cycle_due)
+    table.start()
+    tasks = [asyncio.ensure_future(runner.run()) for runner in runners]
+    streams = [asyncio.ensure_future(runner.listen()) for runner in runners]
+    try:
+        while not session.world.stopping.is_set() and not all(task.done() for task in tasks):
+            await session.obey()
+            _watch(session, runners)
+            await asyncio.wait(tasks, timeout=POLL_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+        await _finish(session, tasks)
+    finally:
+        table.stop()
+        for task in [*tasks, *streams]:
+            task.cancel()
+        await asyncio.gather(*tasks, *streams, return_exceptions=True)
+    if not session.world.stopping.is_set():
+        session.stop("cycles")
+
+
+async def _finish(session: Session, tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Let what is under way come to its end, at most for the grace; a fault of a book ends the session."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=session.settings.application.shutdown.grace)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.result()
+
+
+def _watch(session: Session, runners: list[Runner]) -> None:
+    """What nobody else would notice: a book that hangs, an order that nobody can place."""
+    now, interval = session.world.clock.monotonic(), session.settings.application.heartbeat.interval_seconds
+    for runner in runners:
+        runner.book.look_at_the_unknown()
+        if not runner.done and now - runner.last_beat > 2 * interval + POLL_SECONDS:
+            text = f"Book '{runner.book.name}' has had no heartbeat for {now - runner.last_beat:.0f} s."
+            session.alerts.raise_(
+                Severity.ERROR, "heartbeat_missed", text, same=f"{runner.book.name} {runner.last_beat}"
+            )
+
+
+async def fetch(session: Session, book: Book) -> bool:
+    """New bars of the book's time frame and of the others; False where the source has no answer."""
+    market, feed = book.engine.market, book.parts.feed
+    now: datetime = session.world.clock.now()
+    for panel in (market.panel, *(frame for frame, _ in market.frames.values())):
+        since = instant(panel.end[panel.rows - 1]) if panel.rows else now - 500 * bar_length(panel.timeframe)
+        try:
+            question = feed.made.object.bars
+            bars = await feed.lane.call(Priority.BARS, question, list(panel.symbols), panel.timeframe, since, now)
+            if isinstance(bars, Bars):
+                check_bars(bars, feed.made.label)
+        except DataError as error:
+            bars = Unavailable("data", str(error))
+        except ESCAPES as error:  # a source that raises leaves the last good bars in use
+            bars = Unavailable("plugin", f"{type(error).__name__}: {error}")
+        if isinstance(bars, Unavailable):
+            session.log.warning("data_unavailable", source=feed.made.instance, reason=bars.reason)
+            text = f"Data source '{feed.made.instance}' did not answer: {bars.reason}"
+            session.alerts.raise_(Severity.WARNING, "data_unavailable", text)
+            return False
+        panel.append(bars)
+    return True

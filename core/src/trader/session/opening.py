@@ -1,0 +1,213 @@
+"""The parts of a start: what is refused before anything is opened, the database, alerts, brokers, the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from trader.alerts import Alerts
+from trader.errors import Refused, SettingsError, StoreError, Unreachable
+from trader.model import Severity
+from trader.orders.lifecycle import UNRESOLVED
+from trader.plugins import describe_fault, select
+from trader.session.assemble import Assembled, Kit, assemble
+from trader.session.connect import reach
+from trader.store import DATABASE
+from trader.store.chain import verify_chain
+from trader.store.database import open_store
+from trader.store.mark import regressed
+from trader.store.reading import holdings
+from trader.store.reading import orders as stored_orders
+from trader.store.runs import current_epoch, died_in_a_row
+from trader.store.runs import open_epoch as begin_epoch
+
+if TYPE_CHECKING:
+    from trader.session.session import Session
+    from trader.settings import Settings
+    from trader.store.database import Store
+
+CRASH_LOOP = 5
+"""So many starts in a row that died before completing a cycle, and the next one starts halted."""
+
+
+def refuse_unlike(settings: Settings, kit: Kit, fresh: bool) -> None:
+    """Before anything is opened: clocks that cannot run together, and --fresh where it would lose the truth."""
+    clocks: dict[str, bool] = {}
+    tree, where = settings.raw.tree, settings.path.name
+    for name in settings.book_names:
+        source = settings.table("data_sources", select(tree, "data_source", kit.catalogue, book=name, where=where))
+        clocks[name] = bool(kit.plugin("data_source", source).capabilities.get("recorded", False))
+        broker = settings.table("brokers", select(tree, "broker", kit.catalogue, book=name, where=where))
+        needs_bars = kit.plugin("broker", broker).capabilities.get("needs_bars", False)
+        if fresh and not (clocks[name] and needs_bars):
+            raise Refused(
+                f"--fresh begins again from nothing; the account of book '{name}' does not.",
+                todo="It is for recorded data on a broker that trades on our bars (paper).",
+            )
+    if len(set(clocks.values())) > 1:
+        kinds = ", ".join(f"{name}: {'recorded' if known else 'live'}" for name, known in clocks.items())
+        raise SettingsError(
+            f"Recorded and live data cannot share a session, each has its own clock ({kinds}).",
+            where=where,
+            todo="Run them as two sessions, each with a settings file and a state folder of its own.",
+        )
+
+
+def open_database(session: Session, fresh: bool) -> tuple[Store, Any]:
+    """The store and the right to be its one session. StoreError, or Refused with the name of the other session."""
+    settings, application = session.settings, session.settings.application
+    target = application.database or settings.state_dir / DATABASE
+    store = open_store(target, clock=session.world.clock)
+    session.closing.append(store.close)
+    lock = store.lock(session=session.id, ttl=application.lease_seconds)
+    session.closing.append(lock.release)
+    if not fresh:
+        return store, lock
+    session.closing.remove(store.close)
+    folder = store.archive("fresh")
+    plugins, mark = settings.state_dir / "plugins", settings.state_dir / "journal.mark"
+    for path in (plugins, mark):
+        if path.exists():
+            shutil.move(path, folder / path.name)
+    session.log.info("archived", folder=folder.name)
+    store = open_store(target, clock=session.world.clock)
+    session.closing.append(store.close)
+    return store, lock
+
+
+def open_alerts(session: Session, kit: Kit) -> Alerts:
+    """Every enabled transport, checked."""
+    tables = [table for table in session.settings.tables("alert_transports").values() if table.enabled]
+    made = [kit.shared("alert_transport", table.name) for table in tables]
+    for one in made:
+        failed = one.object.check()
+        if failed is not None:
+            raise SettingsError(f"It cannot deliver: {failed.reason}", where=one.label)
+    alerts = Alerts(
+        [(one.instance, one.object) for one in made],
+        now=session.world.clock.now,
+        fault=session.alert_fault,
+        raised=session.alert_raised,
+    )
+    session.closing.append(alerts.close)
+    return alerts
+
+
+def look_back(session: Session, cold: bool, acknowledge_kill: str) -> None:
+    """What earlier runs left: a latched kill switch, a journal that lost its end, starts that died in a row."""
+    kill, store = session.kill, session.store
+    kill.look()
+    if cold and kill.trip_ is not None:
+        if not acknowledge_kill:
+            raise Refused(
+                f"The kill switch is on: {kill.trip_.reason}.",
+                where=str(session.settings.state_dir),
+                todo='A cold start lifts it only with a reason: --acknowledge-kill "..." (or: trader rearm --reason).',
+            )
+        kill.rearm(f"cold start: {acknowledge_kill}", "trader run")
+    lost = regressed(store, session.settings.state_dir / "journal.mark")
+    if lost is not None:
+        kill.trip(f"the journal is not what it was: {lost}", "trader")
+    died = died_in_a_row(store)
+    if died >= CRASH_LOOP:
+        kill.trip(f"{died} starts in a row died before completing a cycle", "trader")
+
+
+def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
+    """Every book that can be reached. A broker that stays silent stops its own book; Unreachable if it was the only."""
+    session.closing.append(lambda: close_plugins(session, kit))
+    parts: list[Assembled] = []
+    silent: Unreachable | None = None
+    for name in session.settings.book_names:
+        try:
+            parts.append(_assembled(session, kit, name))
+        except Unreachable as error:
+            silent = error
+            session.log.error("book_left_out", book=name, text=str(error))
+            session.alerts.raise_(Severity.CRITICAL, "book_left_out", f"Book '{name}' does not trade: {error}")
+    if not parts and silent is not None:
+        raise silent
+    accounts: dict[tuple[str, str], str] = {}
+    for part in parts:
+        key = (part.broker.plugin.name, part.account.account_id)
+        if key in accounts:
+            raise SettingsError(
+                f"Books '{accounts[key]}' and '{part.name}' trade one account, {part.account.account_id}.",
+                where=session.settings.path.name,
+                todo="An account belongs to one book: give each a broker table with its own account.",
+            )
+        accounts[key] = part.name
+    return parts
+
+
+def _assembled(session: Session, kit: Kit, name: str) -> Assembled:
+    connect = session.settings.application.connect
+
+    def told(number: int, why: str) -> None:
+        session.log.warning("connecting", book=name, attempt=number, of=connect.tries, reason=why)
+
+    def patient(ask: Any) -> Any:
+        return reach(connect, session.world, ask, told)
+
+    return assemble(kit, name, _held(session.store, name), patient=patient)
+
+
+def _held(store: Store, book: str) -> list[str]:
+    """Symbols that a book holds or has orders in: they need bars, whether the settings cover them or not."""
+    if current_epoch(store) is None:
+        return []
+    held = [str(row["symbol"]) for row in holdings(store, book) if row["quantity"]]
+    return list(dict.fromkeys([*held, *(str(row["symbol"]) for row in stored_orders(store, book, *UNRESOLVED))]))
+
+
+def close_plugins(session: Session, kit: Kit) -> None:
+    """Let go of every plugin, the newest first; one that fails does not keep the others."""
+    for made in reversed(kit.provided):
+        close = getattr(made.object, "close", None)
+        if close is not None:
+            try:
+                close()
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                session.log.error("plugin_fault", text=describe_fault(made, "close()", error))
+    for lane in kit.lanes.values():
+        lane.close()
+    session.world.close()
+
+
+def open_epoch(session: Session, cold: bool, fresh: bool) -> str:
+    """Go on in the present epoch, or open the next one: "warm" or "cold"."""
+    store = session.store
+    present = current_epoch(store)
+    if present is not None and not cold:
+        return "warm"
+    if present is not None and session.recorded:
+        raise Refused(
+            "A cold start keeps the account as it is, and recorded bars were played on it already.",
+            todo="Begin again from the first bar: trader run --fresh",
+        )
+    number = present.number + 1 if present else 1
+    seed = f"{session.settings.application.seed}|{number}".encode()
+    drawn = hashlib.blake2b(seed, digest_size=16).digest() if session.recorded else session.world.entropy(16)
+    begin_epoch(store, drawn, "cold" if present else "fresh" if fresh else "first")
+    return "cold"
+
+
+def verify_aside(session: Session) -> None:
+    """Check the chain behind this start while the session runs; a break halts."""
+    done: list[bool] = []
+    session.closing.append(lambda: done.append(True))
+
+    def work() -> None:
+        with suppress(StoreError):  # the store's own troubles are told where they matter
+            broken = verify_chain(session.store, stop=lambda _seq, _hash: bool(done))
+            if broken is not None:
+                session.kill.trip(f"the journal was changed: {broken}", "trader")
+
+    if session.world.aside is not None:
+        session.world.aside(work)
+        return
+    import threading
+
+    threading.Thread(target=work, name="journal", daemon=True).start()

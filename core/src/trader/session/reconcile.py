@@ -1,0 +1,417 @@
+"""What the venue says is, and what the journal says happened: the two made to agree.
+
+`news` books what is new (fills, money, the state of our orders). `everything` also looks at what is not ours: orders
+and trades by somebody else, positions, cash. An answer that did not come changes nothing; a difference counts as one
+when it has outlived everything that could still be on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from trader.model import (
+    ZERO,
+    Account,
+    CashEvent,
+    Fill,
+    Instrument,
+    NotFound,
+    OrderRef,
+    OrderReport,
+    OrderState,
+    Unavailable,
+)
+from trader.orders.blotter import LIVE, LiveOrder
+from trader.orders.conservation import ours
+from trader.orders.differences import CASH, Difference, Differences, compare
+from trader.orders.journal import Booking, Move
+from trader.orders.lifecycle import TERMINAL
+from trader.protocols import HasCashEvents
+from trader.session import asking
+from trader.session.asking import ask
+from trader.session.lanes import Priority
+
+if TYPE_CHECKING:
+    from trader.session.engine import Engine, Report
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(days=1)
+STILL_RUNNING = 900.0
+"""A call that its lane has given up may still send for so long, seconds; after that it is taken for dead."""
+
+
+class Reconciler:
+    """The reconciliation of one book; the engine's ledger, blotter and journal are its own."""
+
+    def __init__(self, engine: Engine, since: datetime | None) -> None:
+        self.engine = engine
+        self._since = since or EPOCH
+        self._head: tuple[int, str] = (0, "")
+        """How many fills of the moment `_since` are booked, and the id of the last one."""
+        # A protocol check walks its methods: once, not in every step.
+        self._has_cash = engine.broker if isinstance(engine.broker, HasCashEvents) else None
+        self.differences = Differences(0.0 if engine.recorded else engine.policy.horizon_seconds)
+        self.waiting: set[str] = set()
+        """Execution ids of trades that nobody can name while an order of their symbol is uncertain."""
+        self.foreign: list[OrderReport] = []
+        """Orders at the venue that somebody else placed, as last shown."""
+        self.shown_working = 0
+        """How many working orders the venue listed the last time."""
+        self._ghosts: dict[str, float] = {}
+        self._missing: dict[str, float] = {}
+        self._told: set[str] = set()
+        self.opened_at: datetime | None = None
+        """Facts of before are not this epoch's; its opening balance has them. None: recorded data, all are."""
+
+    # ---- what is new -----------------------------------------------------------------------------------------------
+    async def news(self, report: Report, row: int, at: datetime) -> bool:
+        """Ask for fills, cash events and the state of open orders; book what is new. False: no answer to some of it."""
+        engine = self.engine
+        engine.settle_late(report, at)
+        asked_since = self._since if engine.recorded else max(self._since - OVERLAP, EPOCH)
+        fits = None if engine.recorded else asking.are_fills
+        fills = await ask(engine.lane, Priority.QUERY, engine.broker.fills, asked_since, fits=fits)
+        if isinstance(fills, Unavailable):
+            report.unreached.append(f"fills: {fills.reason}")
+            return False
+        await self.book(self._unseen(fills), report, row)
+        complete = await self._money(report, asked_since) and await self._orders(report, at)
+        self._odd(report, at)
+        return complete
+
+    def _unseen(self, fills: Sequence[Fill]) -> Sequence[Fill]:
+        """Without the head that was booked the last time: an answer begins with the fills of the moment asked from."""
+        count, last = self._head
+        if self.engine.recorded and 0 < count <= len(fills) and fills[count - 1].execution_id == last:
+            return fills[count:]
+        return fills
+
+    async def book(self, fills: Sequence[Fill], report: Report, row: int) -> None:
+        """What is new: ledger, orders, journal (one transaction), portfolio."""
+        engine = self.engine
+        owners: dict[str, LiveOrder | None] = {}
+        if not engine.recorded:
+            fills = [fill for fill in fills if self._is_news(fill)]
+            owners = {fill.execution_id: await self._owner(fill) for fill in fills}
+        bookings: list[Booking] = []
+        moves: list[Move] = []
+        instruments, blotter, ledger = engine.market.instruments, engine.blotter, engine.ledger
+        booked: list[Fill] = []
+        for fill in fills:
+            order = blotter.by_key(fill.key)
+            if order is None:
+                order = owners.get(fill.execution_id)
+                if order is not None:  # it may have become an open one meanwhile
+                    order = blotter.get(order.request.client_id) or order
+            rules = instruments.get(fill.symbol)
+            if rules is None or (order is None and not engine.recorded):
+                bookings += self._not_ours(fill, rules, report)
+                continue
+            client_id = order.request.client_id if order is not None else None
+            booking = ledger.after_fill(fill, client_id, rules)
+            if booking is None:
+                bookings += self._corrections(fill, client_id, rules, report)
+                continue
+            bookings.append(booking)
+            booked.append(fill)
+            if order is not None:
+                moves += blotter.fill(order, fill)
+        if bookings:
+            if booked:
+                self._note_newest(booked)
+            engine.journal.booked(bookings, moves)
+            report.fills += [each.fact for each in bookings if isinstance(each.fact, Fill) and not each.apart]
+            report.moves += moves
+            engine.standing.booked(bookings, row)
+
+    def _is_news(self, fill: Fill) -> bool:
+        terms = self.engine.ledger.said(fill)
+        if terms is None:
+            return self.opened_at is None or fill.time >= self.opened_at
+        return terms != (fill.quantity, fill.price)
+
+    def take_over(self, fills: Sequence[Fill], report: Report, row: int) -> None:
+        """Book units that no trade of ours explains, by a person's word."""
+        engine, bookings = self.engine, []
+        for fill in fills:
+            rules = engine.market.instruments.get(fill.symbol)
+            if rules is not None:
+                bookings.append(engine.ledger.after_fill(fill, None, rules))
+            else:
+                bookings.append(engine.ledger.after_foreign(structs.replace(fill, price=ZERO), Instrument(fill.symbol)))
+        booked = [booking for booking in bookings if booking is not None]
+        if booked:
+            engine.journal.booked(booked, [])
+            report.fills += [one.fact for one in booked if isinstance(one.fact, Fill) and not one.apart]
+            engine.standing.booked(booked, row)
+
+    def _corrections(self, fill: Fill, client_id: str | None, rules: Instrument, report: Report) -> list[Booking]:
+        """The venue shows other terms of an execution than were booked."""
+        pair = self.engine.ledger.corrected(fill)
+        if pair is None:
+            return []
+        report.alarm("execution_corrected", f"{fill.symbol}: the venue changed execution {fill.execution_id} to "
+                     f"{fill.quantity:f} at {fill.price:f}; the difference is booked")  # fmt: skip
+        made = (self.engine.ledger.after_fill(one, client_id, rules) for one in pair)
+        return [booking for booking in made if booking is not None]
+
+    def _note_newest(self, fills: Sequence[Fill]) -> None:
+        """Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
+        newest, last = max(fills[0].time, fills[-1].time), fills[-1]
+        if newest >= self._since:
+            before = self._head[0] if newest == self._since else 0
+            now = len(fills) if fills[0].time == newest else sum(fill.time == newest for fill in fills)
+            self._head = (before + now, last.execution_id) if last.time == newest else (0, "")
+            self._since = newest
+
+    async def _money(self, report: Report, since: datetime) -> bool:
+        engine = self.engine
+        if self._has_cash is None:
+            return True
+        fits = None if engine.recorded else asking.are_events
+        events = await ask(engine.lane, Priority.QUERY, self._has_cash.cash_events, since, fits=fits)
+        if isinstance(events, Unavailable):
+            report.unreached.append(f"cash events: {events.reason}")
+            return False
+        self.book_events(events, report)
+        return True
+
+    def book_events(self, events: Sequence[CashEvent], report: Report) -> None:
+        """Money that moved without a trade, once by its venue id."""
+        engine = self.engine
+        edge = self.opened_at
+        bookings = [
+            booking
+            for event in events
+            if (edge is None or event.time >= edge) and (booking := engine.ledger.after_event(event)) is not None
+        ]
+        if bookings:
+            engine.journal.booked(bookings, [])
+            report.events += [booking.fact for booking in bookings if isinstance(booking.fact, CashEvent)]
+
+    # ---- our orders ------------------------------------------------------------------------------------------------
+    async def _orders(self, report: Report, at: datetime) -> bool:
+        """Ask what became of what is open here: all at once where there are many, else one by one."""
+        engine, complete = self.engine, True
+        opened = engine.blotter.open()
+        if len(opened) > 2 and not engine.recorded:
+            shown = await ask(engine.lane, Priority.QUERY, engine.broker.orders, fits=asking.are_reports)
+            if not isinstance(shown, Unavailable):
+                listed = {one.key for one in shown}
+                self.shown(shown, report, at)
+                opened = [order for order in opened if order.request.key not in listed]
+        for order in opened:
+            complete &= await self._look_up(order, report, at)
+        return complete
+
+    def shown(self, reports: Sequence[OrderReport], report: Report, at: datetime) -> None:
+        """What the venue shows of our orders: their moves, journalled."""
+        engine = self.engine
+        engine.point("query>apply")
+        moves = [move for one in reports for move in engine.blotter.report(one, at)]
+        if moves:
+            engine.journal.moved(moves)
+            report.moves += moves
+
+    async def _look_up(self, order: LiveOrder, report: Report, at: datetime) -> bool:
+        engine = self.engine
+        client_id, asked = order.request.client_id, engine.clock.monotonic()
+        fits = None if engine.recorded else asking.is_report
+        found = await ask(engine.lane, Priority.QUERY, engine.broker.order, reference(order), fits=fits)
+        if isinstance(found, OrderReport):
+            self._missing.pop(client_id, None)
+            self.shown([found], report, at)
+            return True
+        if not isinstance(found, NotFound):
+            report.unreached.append(f"order {client_id}: {found.reason}")
+            return False
+        if order.state is OrderState.UNKNOWN:
+            self._perhaps_absent(order, asked, report, at)
+        elif order.state is not OrderState.SUBMITTING:
+            self._not_shown(order, asked, report)
+        return True
+
+    def _perhaps_absent(self, order: LiveOrder, asked: float, report: Report, at: datetime) -> None:
+        """Not found is evidence only when everything that could still arrive has arrived, and could be seen."""
+        engine, client_id = self.engine, order.request.client_id
+        given_up = engine.in_flight.get(client_id)
+        if given_up is not None and asked - given_up < STILL_RUNNING:
+            return
+        if asked - order.since < engine.policy.horizon_seconds:
+            return
+        engine.in_flight.pop(client_id, None)
+        moves = engine.blotter.proven_absent(order, at)
+        engine.journal.moved(moves)
+        report.moves += moves
+        order.since = asked
+        engine.absent_now.append(order.request)
+
+    def _not_shown(self, order: LiveOrder, asked: float, report: Report) -> None:
+        """It was acknowledged, and the venue does not know it: longer than any lag, that is somebody's fault."""
+        client_id = order.request.client_id
+        since = self._missing.setdefault(client_id, asked)
+        if asked - since >= self.engine.policy.horizon_seconds > 0 and client_id not in self._told:
+            self._told.add(client_id)
+            text = f"order {client_id} was acknowledged, and the venue does not show it any more"
+            report.alarm("order_missing", f"{order.request.symbol}: {text}")
+            self.engine.halt_symbol(order.request.symbol, text)
+
+    def _odd(self, report: Report, at: datetime) -> None:
+        """What fits no legal step: kept in the journal, told, and the symbol is halted."""
+        engine = self.engine
+        while engine.blotter.odd:
+            odd = engine.blotter.odd.pop(0)
+            engine.journal.odd(odd.client_id, odd.text, at)
+            text = f"order {odd.client_id}: {odd.text}"
+            report.alarm("illegal_transition", f"{odd.symbol}: {text}")
+            engine.halt_symbol(odd.symbol, text)
+
+    # ---- what is not ours ------------------------------------------------------------------------------------------
+    async def _owner(self, fill: Fill) -> LiveOrder | None:
+        """The order of a trade that names no open one: a closed one of ours, or one that the venue can name."""
+        engine, blotter = self.engine, self.engine.blotter
+        known = blotter.by_key(fill.key) or (blotter.by_venue_id(fill.venue_id) if fill.venue_id else None)
+        if known is not None:
+            return known
+        stored = engine.journal.find(fill.key, fill.venue_id)
+        if stored is not None:
+            return blotter.take_up(stored)
+        self.waiting.discard(fill.execution_id)
+        if not blotter.uncertain(fill.symbol):
+            return None
+        # An order of ours may be there without our knowing its name: the venue is asked whose trade this is.
+        ref = OrderRef("", fill.key, fill.symbol, fill.venue_id or None)
+        found = await ask(engine.lane, Priority.QUERY, engine.broker.order, ref, fits=asking.is_report)
+        if isinstance(found, OrderReport):
+            owner = blotter.by_key(found.key)
+            if owner is not None or (found.key and engine.policy.id_policy != "none"):
+                return owner
+        self.waiting.add(fill.execution_id)
+        return None
+
+    def _not_ours(self, fill: Fill, rules: Instrument | None, report: Report) -> list[Booking]:
+        """A trade by somebody else, as the policy has it. Nothing is foreign while an order of it is uncertain."""
+        engine = self.engine
+        if fill.execution_id in self.waiting:
+            return []
+        policy = engine.policy.external
+        what = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} ({fill.execution_id})"
+        if rules is None or policy == "ignore":
+            booking = engine.ledger.after_foreign(fill, rules or Instrument(fill.symbol))
+            outcome = "the book leaves it alone" if rules is not None else "the book does not trade this symbol"
+        else:
+            booking = engine.ledger.after_fill(fill, None, rules)
+            outcome = "taken into the book"
+        if booking is None:
+            return self._corrections(fill, None, rules, report) if rules is not None else []
+        report.alarm("external_trade", f"Somebody else traded on this account: {what}; {outcome}")
+        if policy == "halt":
+            engine.block_book("halt", f"somebody else traded on the account: {what}")
+        return [booking]
+
+    def _strangers(self, shown: Sequence[OrderReport], report: Report, at: datetime) -> None:
+        """Orders at the venue that are not open here: ours of old, or somebody else's."""
+        engine, self.foreign = self.engine, []
+        for one in shown:
+            if engine.blotter.by_key(one.key) or (one.venue_id and engine.blotter.by_venue_id(one.venue_id)):
+                continue
+            stored = engine.journal.find(one.key, one.venue_id)
+            if stored is not None:
+                self._ghost(stored.request.client_id, one, report, at)
+            elif ours(one.key):
+                engine.panic(f"an order of ours works at the venue and has no row: {one.key} of {one.symbol}")
+            elif not (engine.policy.id_policy == "none" and engine.blotter.uncertain(one.symbol)):
+                self.foreign.append(one)
+                self._stranger(one, report, at)
+        shown_now = {one.venue_id for one in shown}
+        self._ghosts = {venue_id: since for venue_id, since in self._ghosts.items() if venue_id in shown_now}
+
+    def _ghost(self, client_id: str, one: OrderReport, report: Report, at: datetime) -> None:
+        """An order that ended here works there. For a moment that is the venue's lag; after it, it is cancelled."""
+        engine, now = self.engine, self.engine.clock.monotonic()
+        if one.state in TERMINAL or now - self._ghosts.setdefault(one.venue_id, now) < engine.policy.horizon_seconds:
+            return
+        engine.unwanted.append(OrderRef(client_id, one.key, one.symbol, one.venue_id))
+        if one.venue_id not in self._told:
+            self._told.add(one.venue_id)
+            text = f"order {client_id} works at the venue, and had ended here"
+            engine.journal.odd(client_id, text, at)
+            report.alarm("illegal_transition", f"{one.symbol}: {text}; it is being cancelled")
+            engine.halt_symbol(one.symbol, text)
+
+    def _stranger(self, one: OrderReport, report: Report, at: datetime) -> None:
+        if one.venue_id in self._told:
+            return
+        self._told.add(one.venue_id)
+        what = f"order {one.venue_id}: {one.side} {one.quantity:f} {one.symbol}"
+        self.engine.journal.odd(f"external {one.venue_id}", f"somebody else's {what}", at)
+        report.alarm("external_order", f"Somebody else has an order on this account: {what}")
+        if self.engine.policy.external == "halt":
+            self.engine.block_book("halt", f"somebody else has an order on the account: {what}")
+
+    # ---- everything ------------------------------------------------------------------------------------------------
+    async def everything(self, report: Report, row: int, at: datetime) -> bool:
+        """News, then orders of all kinds, positions and cash against the journal. False: something did not answer."""
+        engine = self.engine
+        if not await self.news(report, row, at):
+            return False
+        shown = await ask(engine.lane, Priority.QUERY, engine.broker.orders, fits=asking.are_reports)
+        positions = await ask(engine.lane, Priority.QUERY, engine.broker.positions, fits=asking.are_positions)
+        account = await ask(engine.lane, Priority.QUERY, engine.broker.account, fits=asking.is_account)
+        silent = [answer for answer in (shown, positions, account) if isinstance(answer, Unavailable)]
+        report.unreached += [f"reconciliation: {answer.reason}" for answer in silent]
+        if silent:
+            return False
+        self.shown(shown, report, at)
+        self._strangers(shown, report, at)
+        self._odd(report, at)
+        self.shown_working = len(shown)
+        engine.account = report.account = account
+        report.positions = positions
+        self._compare(positions, account, report)
+        self._unwatch()
+        return True
+
+    def _compare(self, positions: Any, account: Account, report: Report) -> None:
+        """Positions and cash. What cannot be judged yet (an order is uncertain, a trade waits for its owner) is not."""
+        engine, now = self.engine, self.engine.clock
+        there: dict[str, Decimal] = {}
+        for one in positions:  # a hedging account shows two of a symbol
+            there[one.symbol] = there.get(one.symbol, ZERO) + one.quantity
+        uncertain = {order.request.symbol for order in engine.blotter.open() if order.state not in LIVE}
+        found = compare(engine.ledger.expected(), there, leave_out=uncertain)
+        settled = not uncertain and not self.waiting and not found
+        rest = account.cash - engine.ledger.cash - engine.ledger.apart_cash
+        if settled and abs(rest) > engine.policy.cash_tolerance:
+            found[CASH] = (engine.ledger.cash + engine.ledger.apart_cash, account.cash)
+        kept = set(uncertain) | (set() if settled or CASH in found else {CASH})
+        self.differences.see(found, now.monotonic(), now.now(), kept=kept)
+        for one in self.differences.confirmed():
+            self._confirmed(one, report)
+
+    def _confirmed(self, one: Difference, report: Report) -> None:
+        engine = self.engine
+        if one.symbol == CASH:
+            engine.block_book("reduce", f"cash: {one.text()}")
+            report.alarm(
+                "cash_differs", f"Cash of book '{engine.name}': {one.text()}. No new risk until it is explained"
+            )
+        else:
+            engine.halt_symbol(one.symbol, one.text())
+            report.alarm("position_differs", f"{one.symbol} of book '{engine.name}': {one.text()}. It is halted")
+
+    def _unwatch(self) -> None:
+        now, watch = self.engine.clock.monotonic(), self.engine.policy.watch_seconds
+        for order in self.engine.blotter.absent():
+            if now - order.since > watch:
+                self.engine.blotter.forget(order)
+
+
+def reference(order: LiveOrder) -> OrderRef:
+    """Enough to find it at the venue."""
+    return OrderRef(order.request.client_id, order.request.key, order.request.symbol, order.venue_id)

@@ -1,0 +1,130 @@
+"""The parts of a stop: outcomes under way, orders, positions, what is left, and what is kept for the post-mortem."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trader.cycle.market import instant
+from trader.errors import TraderError
+from trader.model import OrderRef, OrderState
+from trader.orders.blotter import UNCERTAIN
+from trader.session import by_hand
+from trader.session.engine import Report
+from trader.session.live import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from trader.session.books import Book
+    from trader.session.session import Session
+
+
+async def wind_down(session: Session) -> None:
+    """No decision any more: wait for outcomes, then do with orders and positions what the settings say; at most for
+    `application.shutdown.grace` seconds. What is unknown then is stored as unknown."""
+    chosen = session.settings.application.shutdown
+    until = session.world.clock.monotonic() + chosen.grace
+    for book in session.books:
+        try:
+            await _settle(session, book, until, _certain(book))
+            if chosen.orders == "cancel":
+                await _cancel(session, book, until)
+            if chosen.positions == "close" and session.kill.halted is None:
+                await _flatten(session, book, until)
+        except TraderError as error:
+            session.log.error("shutdown", book=book.name, text=str(error))
+    for book in session.books:
+        for client_id, state in book.engine.open_orders():
+            session.log.warning("left_working", book=book.name, client_id=client_id, state=state)
+
+
+def _certain(book: Book) -> Callable[[], bool]:
+    return lambda: not book.engine.blotter.uncertain_any()
+
+
+async def _settle(session: Session, book: Book, until: float, done: Callable[[], bool]) -> None:
+    """Ask for news until it is done, or the time is up. Recorded data stands still: once is all there is to ask."""
+    while not done():
+        report = Report()
+        row, at = _now(session, book)
+        await book.engine.reconciler.news(report, row, at)
+        book.tell(report)
+        if done() or session.recorded or session.world.clock.monotonic() >= until:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _cancel(session: Session, book: Book, until: float) -> None:
+    engine, report = book.engine, Report()
+    _, at = _now(session, book)
+    refs = [
+        OrderRef(o.request.client_id, o.request.key, o.request.symbol, o.venue_id)
+        for o in engine.blotter.open()
+        if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
+    ]
+    await engine.cancel(refs, report, at, again=True, journal=True)
+    book.tell(report)
+    await _settle(session, book, until, lambda: not engine.blotter.open())
+
+
+async def _flatten(session: Session, book: Book, until: float) -> None:
+    engine = book.engine
+    for symbol in [symbol for symbol, held in engine.ledger.holdings.items() if held.quantity]:
+        report = Report()
+        row, at = _now(session, book)
+        try:
+            text = await by_hand.close(engine, symbol, report, row, at)
+            session.log.info("shutdown", book=book.name, text=text)
+        except TraderError as error:
+            session.log.error("shutdown", book=book.name, symbol=symbol, text=error.what)
+        book.tell(report)
+    await _settle(session, book, until, lambda: not engine.blotter.open())
+
+
+def _now(session: Session, book: Book) -> tuple[int, datetime]:
+    """The row that was played last, and the moment of what is written now."""
+    panel = book.engine.market.panel
+    row = max(min(book.next_row, panel.rows) - 1, 0)
+    return row, instant(panel.end[row]) if session.recorded and panel.rows else session.world.clock.now()
+
+
+def keep_for_the_post_mortem(session: Session, reason: str) -> Path | None:
+    """This session's log lines and figures, in archive/<UTC time>-<session>/: for live data, and where it ended by an
+    error. None where nothing is kept."""
+    if session.recorded and not reason.startswith("error"):
+        return None
+    folder = session.settings.state_dir / "archive" / f"{session.world.clock.now():%Y%m%dT%H%M%SZ}-{session.id}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = {
+            "session": session.id,
+            "reason": reason,
+            "books": {
+                book.name: {
+                    "cycles": book.cycles, "orders": book.orders, "filled": book.filled, "fills": book.fills,
+                    "refusals": book.refusals, "faults": book.faults, "passes": book.engine.gate.passes,
+                    "open_orders": dict(book.engine.open_orders()),
+                }
+                for book in session.books
+            },
+        }  # fmt: skip
+        (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        _copy_log(session.settings.state_dir / "logs", folder / "log.jsonl", session.id)
+    except OSError as error:
+        session.log.error("archive_failed", reason=str(error))
+        return None
+    return folder
+
+
+def _copy_log(logs: Path, target: Path, session: str) -> None:
+    """The lines of this session, of every log file that has some."""
+    if not logs.is_dir():
+        return
+    mark = f'"{session}"'
+    with target.open("w", encoding="utf-8") as kept:
+        for path in sorted(logs.iterdir(), key=lambda path: path.stat().st_mtime):
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                kept.writelines(line for line in lines if mark in line)

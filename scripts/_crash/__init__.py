@@ -1,0 +1,1 @@
+"""What scripts/crash runs; the crashes themselves are in tests/crash."""

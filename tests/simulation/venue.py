@@ -1,0 +1,174 @@
+"""Who is at the other end: a broker, a source of bars, a strategy and a rule, as plugin objects of one life.
+
+The venue itself outlives every process; the objects here are its clients in one of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from trader.model import (
+    Account,
+    Array,
+    Bars,
+    CashEvent,
+    ExitIntent,
+    Fill,
+    Instrument,
+    NotFound,
+    OrderRef,
+    OrderReport,
+    OrderRequest,
+    Outcome,
+    Position,
+    Refusal,
+    Signals,
+    Unavailable,
+)
+from trader.protocols import Book, Env, History, Plan, Positions
+
+if TYPE_CHECKING:
+    from .process import Process
+
+
+class SimBroker:
+    """The client of the venue in one life. Its calls are made where the lane says that they arrive."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._world = process, process.world
+        self._client = process.world.venue.connect()
+
+    def _ask(self, name: str, *args: Any) -> Any:
+        """One call at the venue; both it and the world see that it was made."""
+        self._process.touch()
+        world = self._world
+        world.feed()
+        try:
+            answer = getattr(self._client, name)(*args)
+        except Exception as error:
+            world.called(name, args, repr(error))
+            raise
+        world.called(name, args, answer)
+        return answer
+
+    def open(self) -> Account | Unavailable:
+        return self._ask("open")
+
+    def close(self) -> None:
+        self._process.touch()
+
+    def key(self, client_id: str) -> str:
+        return self._client.key(client_id)
+
+    def account(self) -> Account | Unavailable:
+        return self._ask("account")
+
+    def instruments(self, symbols: Sequence[str]) -> Sequence[Instrument] | Unavailable:
+        return self._ask("instruments", symbols)
+
+    def positions(self) -> Sequence[Position] | Unavailable:
+        return self._ask("positions")
+
+    def orders(self) -> Sequence[OrderReport] | Unavailable:
+        return self._ask("orders")
+
+    def order(self, ref: OrderRef) -> OrderReport | NotFound | Unavailable:
+        return self._ask("order", ref)
+
+    def fills(self, since: datetime) -> Sequence[Fill] | Unavailable:
+        return self._ask("fills", since)
+
+    def cash_events(self, since: datetime) -> Sequence[CashEvent] | Unavailable:
+        return self._ask("cash_events", since)
+
+    def submit(self, order: OrderRequest) -> Outcome:
+        return self._ask("submit", order)
+
+    def cancel(self, ref: OrderRef) -> Outcome:
+        return self._ask("cancel", ref)
+
+    def cancel_all(self) -> Outcome:
+        return self._ask("cancel_all")
+
+
+class SimBars:
+    """The market's minutes, up to now."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._world = process, process.world
+
+    def open(self) -> None:
+        self._process.touch()
+
+    def close(self) -> None:
+        self._process.touch()
+
+    def symbols(self) -> Sequence[str]:
+        return self._world.market.symbols
+
+    def bars(self, symbols: Sequence[str], timeframe: str, start: datetime, end: datetime) -> Bars | Unavailable:
+        self._process.touch()
+        if self._world.source_is_down():
+            return Unavailable("timeout", "the line is down")
+        return self._world.market.minutes(symbols, start, min(end, self._world.timeline.now))
+
+
+class SimOpinions:
+    """A strategy without reasons: now and then it changes its mind about a symbol, sometimes it leaves one."""
+
+    lookback = 3
+
+    def __init__(self, env: Env, change: float, leave: float, short: bool) -> None:
+        self._env, self._change, self._leave, self._short = env, change, leave, short
+        self._mind: dict[str, int] = {}
+        self._cycles = 0
+
+    def score(self, history: History) -> Signals:
+        rng = self._env.rng
+        self._cycles += 1
+        for symbol in history.symbols:
+            if symbol not in self._mind or rng.random() < self._change:
+                self._mind[symbol] = int(rng.integers(-1 if self._short else 0, 2))
+        return Signals(np.array([self._mind[symbol] for symbol in history.symbols], float))
+
+    def exits(self, history: History, positions: Positions) -> Iterable[ExitIntent]:
+        rng = self._env.rng
+        for symbol, held in zip(history.symbols, positions.quantity, strict=True):
+            if held and rng.random() < self._leave:
+                yield ExitIntent(symbol, "enough", float(rng.choice([0.5, 1.0])))
+
+    def save(self) -> bytes:
+        return json.dumps([self._cycles, self._mind]).encode()
+
+    def load(self, state: bytes) -> None:
+        self._cycles, self._mind = json.loads(state)
+
+
+class SimCap:
+    """No symbol may come to more than so many units, long or short, with all that works and may yet arrive."""
+
+    guards: Literal["increasing", "all"] = "increasing"
+
+    def __init__(self, units: Decimal) -> None:
+        self._most = float(units)
+
+    def check(self, plan: Plan, book: Book) -> Iterable[Refusal]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            units: Array = np.where(book.price > 0, book.exposure / book.price, 0.0)
+        standing = np.maximum(0, np.column_stack([-units, units]))
+        for order, (column, quantity, adds) in enumerate(
+            zip(plan.column.tolist(), plan.quantity.tolist(), plan.increases.tolist(), strict=True)
+        ):
+            if not adds:
+                continue
+            side = int(quantity > 0)
+            after = standing[column, side] + abs(quantity)
+            if after > self._most + 1e-6:
+                yield Refusal(order, "more than the cap", self._most, after)
+            else:
+                standing[column, side] = after
