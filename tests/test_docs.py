@@ -85,7 +85,6 @@ def test_every_setting_has_a_description_or_a_name_that_is_one() -> None:
 
 def test_settings_that_are_said_to_be_unused_are_unused() -> None:
     used = {
-        "application.shutdown": r"application\.shutdown\b|shutdown\.(grace_seconds|orders|positions)",
         "observability.host": r"observability\.host\b",
         "observability.port": r"observability\.port\b",
     }

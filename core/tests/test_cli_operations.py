@@ -4,11 +4,12 @@ import json
 import threading
 
 import pytest
+from trader.cli.asking import withdrawn
 from trader.clock import SystemClock
 from trader.errors import Refused, Unreachable, UsageError
 from trader.model import OrderState
 from trader.safety.stop import Trip, write_stop
-from trader.store import blocks
+from trader.store import blocks, commands
 from trader.store.database import open_store
 from trader.store.runs import stop_session
 
@@ -56,11 +57,18 @@ def test_a_wish_that_the_session_refuses_is_told_as_a_sentence(desk):
     assert caught.value.exit_code == 6
 
 
-def test_a_session_that_does_not_answer_is_told_and_the_wish_stays(desk):
-    with desk.session(), pytest.raises(Unreachable, match=r"did not answer within 0\.2 s") as caught:
-        desk.run("cancel", "tabc", "--timeout", "0.2")
+def test_a_wish_that_nobody_answers_in_time_is_withdrawn_and_told(desk):
+    with desk.session(), pytest.raises(Unreachable, match=r"did not answer within 0\.2 s.*withdrawn") as caught:
+        desk.run("close", "AAPL", "--timeout", "0.2")
     assert caught.value.exit_code == 7
-    assert desk.waiting() == [("cancel", {"order": "tabc"})]
+    assert desk.waiting() == []
+
+
+def test_an_answer_in_the_moment_of_the_withdrawal_counts(desk):
+    number = commands.ask(desk.store, "release", {}, by="kim")
+    late = commands.look(desk.store, number)
+    commands.answer(desk.store, number, "released")
+    assert withdrawn(desk.store, late).answer == "released"
 
 
 def test_close_knows_a_held_symbol_in_any_case(desk):
@@ -128,6 +136,7 @@ def test_stop_of_a_session_that_does_not_end_says_what_else_there_is(desk, answe
     with desk.session(lambda _: answer), pytest.raises(Unreachable, match=f"(?s){words} within.*trader kill") as caught:
         desk.run("stop", "--timeout", "0.3")
     assert caught.value.exit_code == 7
+    assert len(desk.waiting()) == (answer is None), "it obeys a stop when it can"
 
 
 def test_a_session_that_ends_before_it_is_asked_leaves_no_stop_for_the_next_one(desk):
@@ -141,16 +150,17 @@ def test_a_session_that_ends_before_it_is_asked_leaves_no_stop_for_the_next_one(
 
 
 # ---- reconcile -----------------------------------------------------------------------------------------------------
+DAY = "2026-11-21"
 FOUND = {
     "main": {
         "fills": 2,
         "orders": [{"client_id": "tabcdefghijklmnop", "symbol": "AAPL", "was": "unknown", "is": "working"}],
         "differences": [
-            {"what": "position", "symbol": "IBM", "expected": "10", "found": "12.5", "since": "2026-11-21T10:02:11+00:00"},
+            {"what": "position", "symbol": "IBM", "expected": "10", "found": "12.5", "since": f"{DAY}T10:02:11+00:00"},
             {"what": "cash", "symbol": None, "expected": "1000.00", "found": "900.00", "since": None},
         ],
         "unresolved": ["tzzzzzzzzzzzz"],
-        "blocked": [{"scope": "main/IBM", "level": "reduce", "reason": "position", "since": "2026-11-21T10:03:00+00:00"}],
+        "blocked": [{"scope": "main/IBM", "level": "reduce", "reason": "position", "since": f"{DAY}T10:03:00+00:00"}],
         "unavailable": [],
     },
     "fx": {"fills": 0, "orders": [], "differences": [], "unresolved": [], "blocked": [], "unavailable": []},
@@ -163,7 +173,7 @@ def test_reconcile_shows_the_differences_as_a_table(desk):
     assert lines == [
         "book main: 2 differences between journal and venue",
         "  booked now     2 fills that the journal lacked",
-        "  order          tabcdefghi AAPL: unknown, is working",
+        "  order          tabcdefghi AAPL was unknown, is working",
         "  not known yet  1 order may or may not be at the venue: tzzzzzzzzz",
         "  blocked        main/IBM (reduce) since 2026-11-21 10:03: position",
         "WHAT      SYMBOL  EXPECTED   FOUND  SINCE (UTC)",
@@ -217,7 +227,7 @@ def test_status_shows_the_kill_switch_of_the_database_where_the_file_was_lost(de
 
 
 def test_status_of_a_session_that_is_held_says_how_to_let_it_trade(desk):
-    blocks.block(desk.store, "*", "pause", "--hold")
+    blocks.block(desk.store, "session", "pause", "--hold")
     with desk.session():
         text, told = desk.run("status"), desk.json("status")
     assert "runs and is held, it decides nothing: s1 (paper)" in text

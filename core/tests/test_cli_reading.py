@@ -660,7 +660,7 @@ def test_release_that_a_session_refuses_or_does_not_answer(history):
         session.join()
         with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
             run("release", "--timeout", "0.2")
-    assert [each.kind for each in commands.waiting(history.store)] == ["release"]
+    assert commands.waiting(history.store) == [], "nobody obeys it an hour later"
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from trader.cycle.portfolio import Portfolio
 from trader.model import Signals
 from trader.orders.ids import IdMint
 
-from _bench.parts import calm_first, desk_of, made_up_bars, market_of, trend_following
+from _bench.bars import made_up_bars
+from _bench.parts import calm_first, desk_of, market_of, trend_following
 from _bench.result import Conditions, Result, Target
 from _bench.walks import CASH
 

@@ -13,8 +13,8 @@ from trader.cycle.cycle import Desk
 from trader.cycle.market import Market, Panel
 from trader.cycle.pipeline import Stage
 from trader.cycle.planner import Grid
-from trader.model import Bars, Instrument
-from trader.protocols import Allocator, RiskRule, Strategy
+from trader.model import Array, Bars, Instrument, Weights
+from trader.protocols import Allocator, History, RiskRule, Strategy
 from trader_allocate_basic import inverse_volatility
 from trader_execution_basic import market as at_market
 from trader_risk_limits import (
@@ -27,25 +27,24 @@ from trader_risk_limits import (
 from trader_strategy_trend_following import Settings as TrendSettings
 from trader_strategy_trend_following import TrendFollowing
 
-from _bench.walks import random_walks
-
 T = TypeVar("T")
 TICK = Decimal("0.0001")
 
 
-def made_up_bars(days: int, symbols: int) -> Bars:
-    """Daily bars of the random walks, one each calendar day; highs and lows are the open or the close."""
-    open_, close = random_walks(days, symbols)
-    end = np.datetime64("2010-01-04T21:00", "ns") + np.arange(days) * np.timedelta64(1, "D")
-    names = tuple(f"S{number:03d}" for number in range(symbols))
-    return Bars(
-        names, "1d", end - np.timedelta64(390, "m"), end, open_, np.maximum(open_, close), np.minimum(open_, close),
-        close, np.full(close.shape, 1e12),
-    )  # fmt: skip
-
-
 def market_of(bars: Bars) -> Market:
     return Market(Panel.of(bars), {symbol: Instrument(symbol, tick=TICK) for symbol in bars.symbols})
+
+
+class ReadyWeights:
+    """Answers with weights that were made before."""
+
+    lookback = 1
+
+    def __init__(self, bars: Bars, weights: Array) -> None:
+        self._at = dict(zip(bars.end.tolist(), weights, strict=True))
+
+    def score(self, history: History) -> Weights:
+        return Weights(self._at[history.time[-1].item()])
 
 
 def trend_following(lookback: int) -> TrendFollowing:

@@ -55,11 +55,11 @@ def _first_decision(conditions: Conditions) -> tuple[float, float]:
         copyfile(ROOT / "settings.toml", folder / "settings.toml")
         took = run([trader(), "run", "--once"], folder)
         if turn:
-            seconds.append((_logged(folder / "var" / "logs" / "trader.jsonl") - took.start, took.seconds))
+            seconds.append((logged(folder / "var" / "logs" / "trader.jsonl") - took.start, took.seconds))
     return median(first for first, _ in seconds), median(whole for _, whole in seconds)
 
 
-def _logged(log: Path) -> float:
+def logged(log: Path) -> float:
     """When the first cycle was journalled: it is logged after that."""
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)

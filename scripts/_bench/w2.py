@@ -21,16 +21,15 @@ from time import perf_counter
 import msgspec
 from trader.cycle.balancer import Threshold
 from trader.cycle.market import instant
-from trader.model import Array, Bars, Weights
 from trader.orders.gate import Gate
 from trader.orders.journal import MemoryJournal
-from trader.protocols import History
 from trader.session.engine import Engine
 from trader.session.lanes import InlineLane
 from trader.testing.trading import Venue
 
 from _bench import walks
-from _bench.parts import at_once, calm_first, desk_of, made_up_bars, market_of
+from _bench.bars import made_up_bars
+from _bench.parts import ReadyWeights, at_once, calm_first, desk_of, market_of
 from _bench.programs import Failed
 from _bench.result import Conditions, Result, Target
 
@@ -38,18 +37,6 @@ NAME = "w2"
 INVESTED = 0.98
 NEVER = 1e9
 PEER = Path(__file__).with_name("peer_bt.py")
-
-
-class ReadyWeights:
-    """Answers with weights that were made before."""
-
-    lookback = 1
-
-    def __init__(self, bars: Bars, weights: Array) -> None:
-        self._at = dict(zip(bars.end.tolist(), weights, strict=True))
-
-    def score(self, history: History) -> Weights:
-        return Weights(self._at[history.time[-1].item()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="scripts/crash",
         description="Kill a trading session again and again, and PostgreSQL under it; nothing may be lost or doubled.",
     )
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAMES", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAMES", help=f"some of {', '.join(NAMES)}; all if none is named")
     parser.add_argument("--kills", type=int, metavar="N", help="so many crashes each (default: 60, 60 and 12)")
     parser.add_argument("--seed", type=int, default=1, help="of the market and of the moments (default: 1)")
     parser.add_argument("--json", action="store_true", help="an object a line on stdout")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in NAMES]
+    if unknown:
+        parser.error(f"there is no campaign {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return options
 
 
 def run(names: Sequence[str], kills: int | None, seed: int, place: Path) -> Iterator[Told]:

@@ -137,9 +137,14 @@ WORDS = {
 CAPABILITIES = {
     "concurrency": "How many calls at once its connection stands.",
     "delay_seconds": "How long after a bar's end a live source has it.",
-    "horizon_seconds": "How late an order may still turn up at the broker. 0: what it does not show at a start was"
-    " never there. Without it nobody knows, and an unresolved order stays open.",
+    "horizon_seconds": "How late an order may still turn up at the broker and be seen. Before that, not found proves"
+    " nothing. 0: what it does not show is not there.",
+    "id_policy": "What the venue does with a key that it knows: `forever` refuses it, `open_only` refuses it while an"
+    " order with it is open, `none` takes it as one more order.",
+    "late_arrival_bounded": "Whether nothing can arrive after the horizon. Where it can, an absent order counts in"
+    " exposure for a while. True unless given where the horizon is 0.",
     "needs_bars": "A broker that trades on the session's bars, such as paper. Only such a broker plays recorded data.",
     "recorded": "A data source whose bars all lie in the past: its clock drives market time.",
     "sells_fund_buys": "Whether what a sale brings pays for a buy of the same plan.",
+    "watch_seconds": "How long an absent order is looked out for; one that turns up is cancelled at once.",
 }

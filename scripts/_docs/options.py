@@ -15,7 +15,7 @@ from _docs import sources
 from _docs.text import code, page, table
 
 HEADS = ("key", "type", "default", "what it does")
-NOT_READ = {"application.shutdown", "observability.host", "observability.port"}
+NOT_READ = {"observability.host", "observability.port"}
 """Settings that are checked and that nothing uses yet; a test notices when that changes."""
 UNUSED = "Nothing in this version of trader uses it."
 

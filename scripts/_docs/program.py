@@ -88,6 +88,6 @@ def states() -> str:
         " at the venue. `absent` was proven not to be there.",
         f"The ends: {ends}. Everything else counts in every limit, at its worst case.",
         table(("from", "to", "moved by"), rows),
-        "`horizon` moves an order at a start only, at a broker that says `horizon_seconds = 0`"
+        "`horizon` moves an order when the broker's `horizon_seconds` are over and it still does not show it"
         " ([manifest](manifest.md#capabilities-that-the-core-reads)). Nothing in this version replaces an order.",
     )

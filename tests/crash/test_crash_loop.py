@@ -29,7 +29,7 @@ def test_F13_fifty_restarts_in_a_crash_loop(trial):
     assert rows(trial) == before
     assert ("*", "halt") in standing(trial)
     trader = trial.start()
-    assert "re-armed" in trial.ask("rearm", {"scope": "", "reason": "the cause is mended"})
+    assert "lifted" in trial.ask("rearm", {"scope": "", "reason": "the cause is mended"})
     trial.trades(trader, 5)
     trader.kill()
     figures = trial.settle(cycles=3)

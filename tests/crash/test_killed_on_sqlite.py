@@ -1,7 +1,10 @@
 """Killed at every named point, in the middle of a commit and of a reply: nothing is lost, nothing is doubled."""
 
+from collections import Counter
+
 import pytest
 from crash_harness import campaign
+from trader.store import reading
 
 
 @pytest.fixture
@@ -9,6 +12,11 @@ def traded(trial):
     """A trial whose trader has traded for some bars and ended well."""
     assert trial.start(cycles=4).wait(30) == 0
     return trial
+
+
+def rows(trial):
+    with trial.store() as store:
+        return reading.orders(store)
 
 
 def killed(trial, *points, at=1):
@@ -22,7 +30,10 @@ def killed(trial, *points, at=1):
 
 def test_F01_killed_before_the_intent_is_committed(traded):
     """Killed before the commit of a decision: nothing is journalled, nothing is sent, the next cycle decides afresh."""
-    assert killed(traded, "journal>commit", at=2) == []
+    before = len(rows(traded)), len(traded.truth().requests)
+    assert traded.kill_at("journal>commit", 1)
+    assert (len(rows(traded)), len(traded.truth().requests)) == before
+    assert killed(traded) == []
 
 
 def test_F02_killed_inside_the_commit(traded):
@@ -34,13 +45,22 @@ def test_F02_killed_inside_the_commit(traded):
 
 def test_F03_killed_between_commit_and_send(traded):
     """Killed after the commit and before the send: resolved by evidence, never sent again."""
-    assert killed(traded, "commit>send", "gate>broker") == []
+    assert traded.kill_at("commit>send", 1)
+    unsent = {row["key"] for row in rows(traded) if row["state"] == "submitting"} - {*traded.truth().requests}
+    assert unsent
+    assert killed(traded, "gate>broker") == []
+    assert unsent.isdisjoint(traded.truth().requests)
+    assert {row["state"] for row in rows(traded) if row["key"] in unsent} == {"absent"}
 
 
 def test_F04_killed_between_send_and_acknowledgement(traded):
     """Killed when the venue has the order and its answer has not left: found there and adopted."""
+    before = len(traded.truth().requests)
     traded.kill_in_reply("submit")
+    (sent,) = traded.truth().requests[before:]
+    assert [row["state"] for row in rows(traded) if row["key"] == sent] == ["submitting"]
     assert killed(traded) == []
+    assert traded.truth().requests.count(sent) == 1
 
 
 def test_F05_killed_before_the_acknowledgement_is_journalled(traded):
@@ -50,7 +70,13 @@ def test_F05_killed_before_the_acknowledgement_is_journalled(traded):
 
 def test_F06_killed_inside_the_booking_of_a_fill(traded):
     """Killed inside the transaction that books fills: fill and position move together or not at all."""
-    assert killed(traded, "fills>commit") == []
+    assert traded.kill_at("fills>commit", 1)
+    with traded.store() as store:
+        booked = Counter()
+        for fill in reading.fills(store):
+            booked[fill["symbol"]] += fill["quantity"] if fill["side"] == "buy" else -fill["quantity"]
+        assert {row["symbol"]: row["quantity"] for row in reading.holdings(store)} == booked
+    assert killed(traded) == []
 
 
 def test_F07_killed_before_observers_hear_of_a_fill(traded):

@@ -25,15 +25,16 @@ def last_session(trial):
         return reading.sessions(store)[-1]
 
 
-def test_F114_sigterm_with_orders_in_flight(trial):
+def test_F114_sigterm_with_orders_in_flight(tmp_path, nursery):
     """SIGTERM while the venue keeps its answer back: it waits for the grace, journals what it does not know, ends."""
-    trader = in_flight(trial)
-    trader.signal(signal.SIGTERM)
-    assert trader.wait(PATIENCE) == 0, trader.said()
-    assert last_session(trial)["exit_reason"] == "signal SIGTERM"
-    assert "unknown" in states(trial).values() and "submitting" not in states(trial).values()
-    trial.line.ask("release")
-    assert trial.settle(cycles=3).faults == []
+    with Trial(tmp_path / "trial", nursery, grace=0.3, timeout=60.0) as trial:
+        trader = in_flight(trial)
+        trader.signal(signal.SIGTERM)
+        assert trader.wait(5.0) == 0, trader.said()
+        assert last_session(trial)["exit_reason"] == "signal SIGTERM"
+        assert "unknown" in states(trial).values() and "submitting" not in states(trial).values()
+        trial.line.ask("release")
+        assert trial.settle(cycles=3).faults == []
 
 
 def test_F115_a_second_sigterm_ends_at_once(tmp_path, nursery):

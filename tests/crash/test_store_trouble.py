@@ -1,5 +1,6 @@
 """The disk is full, another process has the database, a page is damaged: nothing is sent that is not written down."""
 
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -12,7 +13,7 @@ def sent(trial):
 
 def stands_still(trial, trader):
     """It says so, it sends nothing, and it lives."""
-    trial.until(lambda: "stands still" in trial.logged(), "it does not say that it stands still")
+    trial.until(lambda: "store_failed" in trial.logged() + trader.said(), "it does not say that it stands still")
     before = sent(trial)
     trial.trades(trader, 5)
     assert sent(trial) == before
@@ -20,10 +21,11 @@ def stands_still(trial, trader):
 
 
 def test_F58_the_disk_is_full(trial):
-    """The journal cannot be written: nothing more is sent, the session lives and says so; with room it goes on."""
+    """The journal cannot be written: nothing more is sent, the session says so and can be stopped."""
     trader = trial.start(full=3)
     stands_still(trial, trader)
-    trader.kill()
+    trader.signal(signal.SIGTERM)
+    assert trader.wait(PATIENCE) is not None
     assert trial.settle(cycles=3).faults == []
 
 

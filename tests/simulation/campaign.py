@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exhaustive import Case
 
 TESTS = Path(__file__).resolve().parent.parent
 WORKERS = min(2, os.cpu_count() or 1)
@@ -79,14 +82,14 @@ def play(seed: int, mutant: str | None = None) -> Played:
 # ---- workers -------------------------------------------------------------------------------------------------------
 def work() -> None:
     """A worker's life: jobs in, results out, until the input ends."""
-    from .exhaustive import Scripted, judge
+    from .exhaustive import Case, judge
 
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the program prints is no result
     for line in sys.stdin:
         job = json.loads(line)
         if "case" in job:
-            answer: dict[str, Any] = {"violations": judge(Scripted(*job["case"]))}
+            answer: dict[str, Any] = {"violations": judge(Case(*job["case"]))}
         else:
             answer = asdict(play(job["seed"], job.get("mutant")))
         out.write(json.dumps(answer) + "\n")
@@ -204,3 +207,24 @@ def hunt(names: Sequence[str], limit: int, *, whole: bool = False, first: int = 
 
     spread(jobs(), told, workers)
     return {name: (found[name], played[name]) for name in names}
+
+
+def cases(
+    which: Sequence[Case], *, workers: int = WORKERS, each: Callable[[int], None] | None = None
+) -> dict[Case, list[str]]:
+    """Play these cases of one order; those that did not hold, with what did not."""
+    from .exhaustive import Case
+
+    failed: dict[Case, list[str]] = {}
+    done = 0
+
+    def told(job: dict[str, Any], answer: dict[str, Any]) -> None:
+        nonlocal done
+        done += 1
+        if answer["violations"]:
+            failed[Case(*job["case"])] = answer["violations"]
+        if each is not None:
+            each(done)
+
+    spread(iter([{"case": [case.first, case.outcome, case.ids, case.second]} for case in which]), told, workers)
+    return failed

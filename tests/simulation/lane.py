@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from trader.errors import ESCAPES
+from trader.model import Idle
 from trader.session.lanes import NotStarted
 
 from .process import Process
@@ -53,6 +54,8 @@ class _Batch:
         self.answers: list[Any] = []
         self.since = 0.0
         self.running: object = None
+        self.deadline: asyncio.TimerHandle | None = None
+        """Of what runs, or of the waiting."""
 
     def __lt__(self, other: _Batch) -> bool:
         return self.order < other.order
@@ -65,6 +68,8 @@ class SimLane:
         self.name, self.timeout = name, timeout
         self._process, self._dice = process, process.world.dice("lane")
         self._free, self._closed = workers, False
+        self._streams, self._quiet = name.startswith("stream "), True
+        """Whether its calls wait for what happens next; whether nothing did, the last time."""
         self._order = itertools.count()
         self._waiting: list[_Batch] = []
 
@@ -95,10 +100,11 @@ class SimLane:
     def wait(self, _priority: int, work: Callable[..., Any], *args: Any) -> Any:
         """Blocking: time passes for everybody."""
         process, line, dice, timeline = self._process, self._line, self._dice, self._process.world.timeline
-        process.door("lane.begin")
+        process.door("lane.begin", 0.4)
         timeline.by(_travel(dice, line))
+        process.door("lane.arrive", 0.6)
         answer = work(*args)
-        process.door("lane.reply")
+        process.door("lane.reply", 0.8)
         if dice.random() < line.lost:
             timeline.by(self.timeout)
             raise TimeoutError
@@ -126,20 +132,21 @@ class SimLane:
             self._end(batch)
         elif self._dice.random() >= self._line.stuck:
             heapq.heappush(self._waiting, batch)
-        loop.call_at(batch.since + self.timeout, self._expire, batch, batch.since)
+        batch.deadline = loop.call_at(batch.since + self.timeout, self._expire, batch)
         self._pump(loop)
         try:
             await batch.future
         finally:
-            if not batch.future.done() or batch.future.cancelled():
+            if batch.future.cancelled():
                 self._abandon(batch)
+            else:
+                batch.deadline.cancel()
         return batch.answers
 
     # ---- waiting ---------------------------------------------------------------------------------------------------
-    def _expire(self, batch: _Batch, since: float) -> None:
-        """It has waited since then: too long, if it still does."""
-        if batch.running is None and batch.since == since:
-            self._end(batch)
+    def _expire(self, batch: _Batch) -> None:
+        """It has waited too long."""
+        self._end(batch)
 
     def _end(self, batch: _Batch) -> None:
         batch.answers += [NotStarted("not begun in time")] * (len(batch.things) - len(batch.answers))
@@ -148,6 +155,9 @@ class SimLane:
             batch.future.set_result(None)
 
     def _abandon(self, batch: _Batch) -> None:
+        """Nobody waits any more. What runs goes on, and its worker comes back when it would have."""
+        if batch.running is None and batch.deadline is not None:
+            batch.deadline.cancel()
         batch.running = None
         batch.answers += [NotStarted("nobody waits")] * (len(batch.things) - len(batch.answers))
 
@@ -164,30 +174,35 @@ class SimLane:
     # ---- one thing on its way --------------------------------------------------------------------------------------
     def _begin(self, batch: _Batch, loop: asyncio.AbstractEventLoop) -> None:
         process, line, dice = self._process, self._line, self._dice
-        process.door("lane.begin")
+        process.door("lane.begin", 0.4)
         self._free -= 1
         run = batch.running = object()
         batch.since = loop.time()
         thing = batch.things[len(batch.answers)]
         there, back, left = _travel(dice, line), _travel(dice, line), self.timeout
         drawn = dice.random()
-        if drawn < line.slow:
+        if self._streams:
+            there, back = dice.uniform(0.1, 2.5) if self._quiet else 0.01, 0.0
+        elif drawn < line.slow:
             there = left + dice.uniform(0, line.slack)
         elif drawn < line.slow + line.late:
             back = max(0.0, left - there) + dice.uniform(0, line.slack)
         elif drawn < line.slow + line.late + line.lost:
             back = -1.0
-        loop.call_later(left, self._give_up, batch, run, back < 0)
+        if batch.deadline is not None:
+            batch.deadline.cancel()
+        batch.deadline = loop.call_later(left, self._give_up, batch, run, back < 0)
         loop.call_later(there, self._arrive, batch, run, thing, back)
 
     def _arrive(self, batch: _Batch, run: object, thing: Any, back: float) -> None:
         process, loop = self._process, asyncio.get_running_loop()
-        process.door("lane.arrive")
+        process.door("lane.arrive", 0.6)
         try:
             answer = batch.work(thing)
         except ESCAPES as error:
             answer = error
-        process.door("lane.reply")
+        self._quiet = isinstance(answer, Idle)
+        process.door("lane.reply", 0.8)
         if back >= 0:
             loop.call_later(back, self._reply, batch, run, thing, answer)
 
@@ -195,7 +210,7 @@ class SimLane:
         loop = asyncio.get_running_loop()
         self._free += 1
         if batch.running is run:
-            self._process.door("lane.answer", 0.5)
+            self._process.door("lane.answer", 0.3)
             self._next(batch, answer, loop)
         elif batch.late is not None and not isinstance(answer, BaseException):
             self._process.door("lane.late")
@@ -212,15 +227,19 @@ class SimLane:
         self._pump(loop)
 
     def _next(self, batch: _Batch, answer: Any, loop: asyncio.AbstractEventLoop) -> None:
+        if batch.deadline is not None:
+            batch.deadline.cancel()
         batch.answers.append(answer)
         batch.running, batch.since = None, loop.time()
-        if len(batch.answers) == len(batch.things) or self._closed:
-            self._end(batch)
-        elif isinstance(answer, TimeoutError) and not self._free:
+        if (
+            len(batch.answers) == len(batch.things)
+            or self._closed
+            or (isinstance(answer, TimeoutError) and not self._free)
+        ):
             self._end(batch)
         else:
             heapq.heappush(self._waiting, batch)
-            loop.call_at(batch.since + self.timeout, self._expire, batch, batch.since)
+            batch.deadline = loop.call_at(batch.since + self.timeout, self._expire, batch)
 
 
 def _travel(dice: Random, line: Line) -> float:

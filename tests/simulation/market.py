@@ -71,9 +71,9 @@ class Market:
         if known == list(range(len(self.symbols))) and not missing:
             return rows
         prices = (rows.open, rows.high, rows.low, rows.close, rows.volume)
-        columns = [values[:, known] for values in prices]
+        opened, high, low, close, volume = (values[:, known] for values in prices)
         names = tuple(self.symbols[column] for column in known)
-        return Bars(names, rows.timeframe, rows.start, rows.end, *columns, missing)
+        return Bars(names, rows.timeframe, rows.start, rows.end, opened, high, low, close, volume, missing)
 
     def price(self, symbol: str, now: datetime) -> Decimal:
         """The last close."""

@@ -35,8 +35,8 @@ from trader.orders.ledger import Ledger
 from trader.orders.lifecycle import TERMINAL, Cause
 from trader.orders.store_journal import StoreJournal
 from trader.safety import halts
-from trader.session import engine as engine_module
-from trader.session import reconcile
+from trader.safety.sweep import Swept
+from trader.session import killing, reconcile
 from trader.session.engine import Engine
 from trader.session.reconcile import Reconciler
 from trader.session.standing import Standing
@@ -466,15 +466,4 @@ def _positions_not_compared(plot: Plot) -> None:
 @mutant("kill_not_cancelling")
 def _kill_not_cancelling(plot: Plot) -> None:
     """The kill switch closes the gate and leaves what works at the venue."""
-    from trader.safety import sweep as sweeping
-    from trader.session import session
-
-    def sweep(_broker: Any) -> Any:
-        return sweeping.Swept()
-
-    for module in (sweeping, session):
-        if "sweep" in vars(module):
-            plot.put(module, "sweep", sweep)
-
-
-_ = engine_module
+    plot.put(killing, "sweep", lambda _broker: Swept())

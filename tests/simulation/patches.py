@@ -7,28 +7,30 @@ in each start (installed plugins, questions that a database answers as long as n
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import OperationalError
 from trader.alerts import Alerts
 from trader.errors import StoreError
 from trader.model import Alert
-from trader.plugins import loading
+from trader.plugins import loading, shape
 from trader.session import live
-from trader.store import blocks, commands
+from trader.store import blocks, commands, connect
 from trader.store.database import Store
 from trader.store.lock import InstanceLock
+from trader.telemetry.logs import set_up
 
 if TYPE_CHECKING:
     from .world import SimWorld
 
 _load = cache(loading.load)
+STANDING = "SELECT count(*), count(lifted_at) FROM block"
+WAITING = "SELECT count(*), max(id) FROM command WHERE state = 'waiting'"
 TEXTS = {"locked": "database is locked", "full": "database or disk is full"}
 
 
@@ -43,22 +45,51 @@ def doors(world: SimWorld) -> Iterator[None]:
             setattr(owner, name, thing)
             return before
 
+        set_up(None, level="info" if world.logged else "error", terminal=None)
         put(loading, "load", _load)
         put(live, "POLL_SECONDS", world.profile.poll)
         put(Store, "transaction", _transaction(world, Store.transaction))
         put(Store, "reading", _reading(world, Store.reading))
-        put(blocks, "standing", _remembered(world, blocks.standing))
-        put(commands, "waiting", _remembered(world, commands.waiting))
+        put(loading, "check_object", _once_a_type(shape.check_object))
+        put(loading, "optional_protocols", _once_a_type(shape.optional_protocols))
+        put(blocks, "standing", _remembered(world, blocks.standing, STANDING))
+        put(commands, "waiting", _remembered(world, commands.waiting, WAITING))
         put(InstanceLock, "acquire", _acquire(world, InstanceLock.acquire))
         put(Alerts, "raise_", _raise(world, Alerts.raise_))
         put(logging, "lastResort", _Log(world) if world.logged else logging.NullHandler())
-        if gc.isenabled():  # a run makes few cycles, and walking all that was ever imported takes longer than it
-            gc.disable()
-            stack.callback(gc.enable)
+        put(connect, "create_engine", _engine)
         yield
 
 
+def _once_a_type(real: Callable[..., Any]) -> Callable[..., Any]:
+    """What is said of one object of a class is said of all."""
+    known: dict[Any, Any] = _known.setdefault(real, {})
+
+    def ask(made: Any, plugin: Any, where: str) -> Any:
+        if type(made) not in known:
+            known[type(made)] = real(made, plugin, where)
+        return known[type(made)]
+
+    return ask
+
+
+_known: dict[Any, dict[Any, Any]] = {}
+
+
 # ---- the store -----------------------------------------------------------------------------------------------------
+_first: list[Engine] = []
+
+
+def _engine(*args: Any, **options: Any) -> Engine:
+    """Statements are compiled once, not once in each life: all engines share what the first one knows."""
+    engine = create_engine(*args, **options)
+    if not _first:
+        _first.append(engine)
+    engine.dialect = engine.pool._dialect = _first[0].dialect
+    engine._compiled_cache = _first[0]._compiled_cache
+    return engine
+
+
 def _of_a_process(world: SimWorld, store: Store) -> bool:
     """Whether it is the process's own: a person's program has a store too."""
     if store is world.person:
@@ -80,7 +111,7 @@ def _transaction(world: SimWorld, real: Callable[..., Any]) -> Callable[..., Any
                 yield connection
             world.written()
             return
-        process.door("begin")
+        process.door("begin", 2.0)
         fault = world.store_fault()
         world.timeline.busy = True
         try:
@@ -88,11 +119,11 @@ def _transaction(world: SimWorld, real: Callable[..., Any]) -> Callable[..., Any
                 if fault is not None:
                     raise OperationalError("INSERT", None, Exception(TEXTS[fault]))
                 yield connection
-                process.door("commit", 2.0)
+                process.door("commit", 4.0)
         finally:
             world.timeline.busy = False
         world.written()
-        process.door("committed", 2.0)
+        process.door("committed", 4.0)
         if world.loses_commit():
             world.note("commit lost its answer")
             raise StoreError("The connection was lost while the end was committed.", where=self.where)
@@ -112,15 +143,16 @@ def _reading(world: SimWorld, real: Callable[..., Any]) -> Callable[..., Any]:
     return reading
 
 
-def _remembered(world: SimWorld, real: Callable[[Store], list[Any]]) -> Callable[[Store], list[Any]]:
-    """The same question has the same answer until somebody writes."""
-    memory: list[Any] = [-1, []]
+def _remembered(world: SimWorld, real: Callable[[Store], list[Any]], changes: str) -> Callable[[Store], list[Any]]:
+    """The same question has the same answer until what it asks for changes. `changes`: a query that shows whether."""
+    memory: list[Any] = [None, []]
 
     def ask(store: Store) -> list[Any]:
         if world.process is not None and store is not world.person:
             world.process.touch()
-        if memory[0] != world.writes:
-            memory[:] = [world.writes, real(store)]
+        now = world.rows(changes)
+        if memory[0] != now:
+            memory[:] = [now, real(store)]
         return list(memory[1])
 
     return ask

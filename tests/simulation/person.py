@@ -13,6 +13,8 @@ from trader.safety.kill import Trip, write_stop
 from trader.store import commands
 from trader.store.database import Store, open_store
 
+from .market import COARSE
+
 if TYPE_CHECKING:
     from .world import SimWorld
 
@@ -48,7 +50,10 @@ class People:
         writes = name in ("kill", "pause", "order", "question", "stop")
         moment = dice.expovariate(an_hour / 3_600)
         while moment < world.profile.seconds:
-            world.timeline.at(moment, self._doing(getattr(self, f"_{name}")), writes=writes)
+            # Half of what stops a session comes while it decides and sends: in the seconds after a bar's end.
+            busy = name in ("kill", "pause", "stop", "lock") and dice.random() < 0.5
+            when = moment - moment % COARSE + 1 + dice.uniform(0, 2) if busy else moment
+            world.timeline.at(when, self._doing(getattr(self, f"_{name}")), writes=writes)
             moment += dice.expovariate(an_hour / 3_600)
 
     def _doing(self, act: Callable[[], None]) -> Callable[[], None]:
@@ -145,7 +150,7 @@ class People:
     def alarmed(self) -> None:
         """Somebody saw that everything is halted: it is armed again after a while."""
         world = self._world
-        if world.phase == 1:
+        if world.phase == 1 and self._dice.random() < 0.8:
             self._later(20, 240, lambda: self.ask("rearm", scope="", reason="looked at it"))
 
     def halted(self, scope: str) -> None:
@@ -165,9 +170,13 @@ class People:
         self._later(20, 180, lambda: self.ask("release", scope=scope) if self._world.phase == 1 else None)
 
     def _order(self) -> None:
-        requests = self._world.venue.requests
-        if requests and self._dice.random() < 0.6:
-            self.ask("cancel", order=self._dice.choice(requests[-3:]).client_id[:12])
+        venue, dice = self._world.venue, self._dice
+        working = {order.key for order in venue.truth_working()}
+        named = [each.client_id for each in venue.requests if each.key in working] or [
+            each.client_id for each in venue.requests[-3:]
+        ]
+        if named and dice.random() < 0.8:
+            self.ask("cancel", order=dice.choice(named)[:12])
         else:
             self.ask("close", symbol=self._symbol(), book=None)
 
@@ -176,4 +185,3 @@ class People:
 
     def _stop(self) -> None:
         self.ask("stop")
-

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .loop import VirtualLoop
 
 if TYPE_CHECKING:
+    from trader.simulation.client import Client
     from trader.store.database import Store
     from trader.store.lock import InstanceLock
 
@@ -32,6 +33,7 @@ class Process:
         self.world, self.life, self.dead = world, life, False
         self.stores: list[Store] = []
         self.locks: list[InstanceLock] = []
+        self.lines: list[Client] = []
         self.loop = VirtualLoop(
             world.timeline, world.dice("tasks"), after=self.touch, timer=lambda: self.door("timer", 0.1),
             failed=self._failed,
@@ -59,7 +61,7 @@ class Process:
         if name == "gate>broker":
             self.world.passed(self.life)
         # What a process that freezes here has checked is stale when it sends: no program can help that.
-        self.door(name, 3.0, pauses=name != "gate>broker" or self.world.profile.window)
+        self.door(name, 10.0, pauses=name != "gate>broker" or self.world.profile.window)
 
     # ---- the clock -------------------------------------------------------------------------------------------------
     def now(self) -> datetime:
@@ -108,6 +110,8 @@ class Process:
         self.loop._ready.clear()  # type: ignore[attr-defined]
         self.loop._scheduled.clear()  # type: ignore[attr-defined]
         self.loop.close()
+        for line in self.lines:
+            line.close()
         for store in self.stores:
             store.close()
         for lock in self.locks:

@@ -45,7 +45,7 @@ class Profile:
     """One run. Times are virtual seconds, rates mean times per hour, chances in [0, 1]."""
 
     seed: int = 0
-    seconds: float = 1_500.0
+    seconds: float = 900.0
     """How long faults are on."""
     start_minute: int = 0
     """Minutes after 14:00 UTC at which the run begins: near midnight orders of the day expire."""
@@ -81,7 +81,7 @@ class Profile:
     crashes: float = 0.0
     """Mean crashes in the whole run."""
     script: tuple[tuple[str, int], ...] = ()
-    """Instead of those: in the first life die at this door, the so many-eth time (from 1); in the second at the next."""
+    """Instead of those: die at this door, the so many-eth time in a life (from 1); in a later life at the next one."""
     freezes: float = 0.0
     """Mean pauses in the whole run."""
     longest_freeze: float = 40.0
@@ -115,11 +115,12 @@ def drawn(seed: int) -> Profile:
         return rate if on else 0.0
 
     expiry = dice.choice([None, None, 5.0, 20.0])
-    late_seconds = dice.choice([2.0, 10.0, 40.0])
+    bounded = dice.random() < 0.6
+    late_seconds = dice.choice([2.0, 10.0, 40.0] if bounded else [10.0, 40.0, 120.0])
     faults = Faults(
-        submit_late=sometimes(0.4, 0.01, 0.1),
-        submit_lost=sometimes(0.4, 0.01, 0.1),
-        submit_lost_reply=sometimes(0.4, 0.01, 0.12),
+        submit_late=sometimes(0.5, 0.02, 0.2),
+        submit_lost=sometimes(0.4, 0.01, 0.15),
+        submit_lost_reply=sometimes(0.4, 0.01, 0.15),
         submit_rate_limited=sometimes(0.2, 0.01, 0.08),
         submit_failed_accepted=sometimes(0.2, 0.01, 0.08),
         submit_failed_dropped=sometimes(0.2, 0.01, 0.08),
@@ -131,10 +132,10 @@ def drawn(seed: int) -> Profile:
         cancel_lost_reply=sometimes(0.25, 0.02, 0.2),
         cancel_failed_accepted=sometimes(0.15, 0.02, 0.15),
         cancel_raises=sometimes(0.15, 0.02, 0.15),
-        query_lost=sometimes(0.3, 0.005, 0.05),
-        query_failed=sometimes(0.3, 0.005, 0.05),
-        query_raises=sometimes(0.2, 0.005, 0.04),
-        query_garbage=sometimes(0.2, 0.005, 0.04),
+        query_lost=sometimes(0.3, 0.01, 0.1),
+        query_failed=sometimes(0.3, 0.01, 0.1),
+        query_raises=sometimes(0.2, 0.01, 0.06),
+        query_garbage=sometimes(0.2, 0.01, 0.06),
         stream_dropped=sometimes(0.5, 0.02, 0.2),
         stream_duplicated=sometimes(0.5, 0.02, 0.2),
         stream_reordered=sometimes(0.5, 0.02, 0.2),
@@ -149,21 +150,20 @@ def drawn(seed: int) -> Profile:
         stream_lag=sometimes(0.5, 0.1, 2.0),
     )
     latest = min(faults.latest, expiry) if expiry is not None else faults.latest
-    bounded = dice.random() < 0.7
     honest = latest + faults.lag + dice.uniform(2.0, 15.0)
     style: Literal["market", "limit"] = "limit" if dice.random() < 0.35 else "market"
     shorting = dice.random() < 0.3
     by_hand = Person(
         trades=sometimes(0.2, 2.0, 8.0),
-        cancels=sometimes(0.2, 2.0, 8.0),
+        cancels=sometimes(0.2, 2.0, 10.0),
         splits=sometimes(0.06, 1.0, 2.0),
         dividends=sometimes(0.2, 1.0, 5.0),
         corrections=sometimes(0.08, 1.0, 3.0),
         renames=sometimes(0.1, 1.0, 4.0),
         maintenance=sometimes(0.15, 1.0, 3.0),
-        kills=sometimes(0.25, 1.0, 4.0),
+        kills=sometimes(0.3, 2.0, 10.0),
         pauses=sometimes(0.2, 1.0, 4.0),
-        orders=sometimes(0.3, 2.0, 12.0),
+        orders=sometimes(0.4, 5.0, 40.0),
         questions=sometimes(0.2, 2.0, 8.0),
         stops=sometimes(0.25, 1.0, 4.0),
     )
@@ -171,23 +171,23 @@ def drawn(seed: int) -> Profile:
     timeout = dice.choice([5.0, 10.0, 20.0])
     return Profile(
         seed=seed,
-        seconds=dice.choice([900.0, 1_500.0, 2_100.0]),
+        seconds=dice.choice([600.0, 900.0, 1_200.0, 1_500.0]),
         start_minute=dice.choice([0, 0, 0, 0, 575]),
-        symbols=dice.choice([2, 2, 3]),
+        symbols=dice.choice([2, 4, 6]),
         shorting=shorting,
         style=style,
-        offset=dice.uniform(-0.002, 0.004) if style == "limit" else 0.0,
+        offset=dice.choice([-0.003, -0.0005, 0.001, 0.004]) if style == "limit" else 0.0,
         time_in_force=dice.choice(["day", "day", "gtc", "ioc"]),
-        change=dice.uniform(0.15, 0.6),
+        change=dice.uniform(0.3, 0.9),
         leave=sometimes(0.5, 0.02, 0.15),
-        volume=dice.choice([60.0, 250.0, 2_000.0]),
+        volume=dice.choice([120.0, 600.0, 3_000.0, 3_000.0]),
         fees=dice.random() < 0.7,
-        cap=None if moved_by_others or dice.random() < 0.4 else dice.choice([500, 900]),
+        cap=None if moved_by_others or dice.random() < 0.4 else dice.choice([150, 400, 900]),
         ids=dice.choice(["forever", "forever", "open_only", "none"]),
         expiry=expiry,
         bounded=bounded,
         # A venue that promises nothing may be later than it says.
-        horizon=honest if bounded or dice.random() < 0.5 else max(5.0, honest / 3),
+        horizon=honest if bounded or dice.random() < 0.3 else max(5.0, honest / 4),
         faults=faults,
         streams=dice.random() < 0.3,
         concurrency=dice.choice([1, 1, 2]),
@@ -207,7 +207,7 @@ def drawn(seed: int) -> Profile:
         longest_freeze=dice.choice([3.0, 15.0, 60.0]),
         locks=sometimes(0.2, 1.0, 6.0),
         lost_commits=sometimes(0.15, 0.002, 0.02),
-        poll=dice.choice([0.5, 2.0, 5.0]),
+        poll=dice.choice([1.0, 3.0, 3.0, 5.0]),
         reconcile=dice.choice([15.0, 30.0, 60.0]),
         heartbeat=dice.choice([15.0, 30.0]),
         person=by_hand,

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trader.plugins import Catalogue, Plugin, catalogue
 from trader.plugins.kinds import API_VERSION
@@ -35,7 +34,8 @@ LOOK = 5.0
 """Virtual seconds from one look at it to the next."""
 RETRY = 20.0
 """Seconds before a session that could not start is started again."""
-SHM = Path("/dev/shm")  # noqa: S108 - memory, where there is such a folder
+SHM = Path("/dev/shm")
+"""A folder in memory, where there is one."""
 
 Judge = Callable[[History], None]
 
@@ -51,8 +51,11 @@ def run(
 ) -> History:
     """Play one seed. `mutant`: entered around it; `trace`: keep the program's log too; `on_event(history)` after each
     call at the venue and each commit; `judged`: let `checks` watch, `history.violations` is what they found."""
+    empty = _empty_database()
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=SHM if SHM.is_dir() else None) as folder:
         world = SimWorld(seed, profile or Profile.of(seed), Path(folder), logged=trace)
+        world.history.database.parent.mkdir()
+        shutil.copyfile(empty, world.history.database)
         with (mutant or nullcontext)(), doors(world):
             return _Play(world, on_event, judged).play()
 
@@ -63,18 +66,14 @@ class _Play:
     def __init__(self, world: SimWorld, on_event: Judge | None, judged: bool) -> None:
         self.world, self.history, self.over = world, world.history, False
         self.settings = _settings(world)
-        state = self.history.database.parent
-        state.mkdir()
-        shutil.copyfile(_empty_database(), self.history.database)
         self.people = world.people = People(world)
         self.catalogue = _catalogue(world.profile)
-        self._looking = sqlite3.connect(f"file:{self.history.database}?mode=ro", uri=True, isolation_level=None)
         self._judges: list[Judge] = [on_event] if on_event is not None else []
         self._checks: Any = None
         if judged:
             from .checks import Checks
 
-            self._checks = Checks(self.history)
+            self._checks = Checks(cast("Any", self.history))
             self._judges.append(lambda _history: self._checks.each())
         world.on_event = self._happened if self._judges else None
 
@@ -87,18 +86,16 @@ class _Play:
         world, profile = self.world, self.world.profile
         world.timeline.at(profile.seconds, self._quiet, writes=True)
         dice = world.dice("rest")
-        with closing(self._looking):
-            try:
-                while not self.over:
-                    how = self._live(world.born())
-                    if not self.over:
-                        world.timeline.by(RETRY if how not in ("crash", "stop") else dice.choice([0.5, 2.0, 8.0, 60.0]))
-                self._close()
-            finally:
-                if self._checks is not None:
-                    self._checks.close()
-                if world.person is not None:
-                    world.person.close()
+        try:
+            while not self.over:
+                how = self._live(world.born())
+                if not self.over:
+                    world.timeline.by(RETRY if how not in ("crash", "stop") else dice.choice([0.5, 2.0, 8.0, 60.0]))
+            self._close()
+        finally:
+            if self._checks is not None:
+                self._checks.close()
+            world.close()
         return self.history
 
     def _live(self, process: Process) -> str:
@@ -114,7 +111,7 @@ class _Play:
             self.over = world.phase == 4 and (self.history.converged or bool(self.history.why_not))
         except Crash:
             how = "crash"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a session is told
             how = type(error).__name__
             self.history.errors.append((process.life, "run" if session is None else "session", f"{how}: {error}"))
             self.over = bool(self.history.why_not)
@@ -162,12 +159,12 @@ class _Play:
 
     def _unrest(self) -> str:
         """What has not come to rest yet; "" if everything has."""
-        history, query = self.history, self._looking.execute
+        history, query = self.history, self.world.rows
         if self.world.process is None or not history.lives:
             return "no session runs"
         for client_id, state, filled, venue_id in query(
             "SELECT client_id, state, filled, venue_id FROM intent WHERE open = 1 ORDER BY cycle, line"
-        ).fetchall():
+        ):
             if state != "working":
                 return f"order {client_id} is {state}"
             there = [one for one in history.venue.truth_working() if one.venue_id == venue_id]
@@ -175,17 +172,17 @@ class _Play:
                 return f"order {client_id} is working, and does not work at the venue"
             if format(there[0].filled, "f") != filled:
                 return f"order {client_id} has {filled} filled, at the venue {there[0].filled:f}"
-        known = {row[0] for row in query("SELECT execution_id FROM fill").fetchall()}
+        known = {row[0] for row in query("SELECT execution_id FROM fill")}
         missing = [fill.execution_id for fill in history.venue.truth_fills() if fill.execution_id not in known]
         if missing:
             return f"execution {missing[0]} is not booked"
-        paid = {row[0] for row in query("SELECT event_id FROM cash_event").fetchall()}
+        paid = {row[0] for row in query("SELECT event_id FROM cash_event")}
         unpaid = [event.event_id for event in history.venue.truth_events() if event.event_id not in paid]
         return f"cash event {unpaid[0]} is not booked" if unpaid else ""
 
     def _close(self) -> None:
         """The end: what is in the database belongs to the trace."""
-        history, query = self.history, self._looking.execute
+        history, query = self.history, self.world.rows
         history.now = self.world.timeline.now
         if self._checks is not None:
             history.violations = list(self._checks.end())
@@ -194,7 +191,7 @@ class _Play:
             for since, lifted, reason in query("SELECT since, lifted_at, reason FROM block WHERE scope = '*'")
         ]
         history.answers = [tuple(row) for row in query("SELECT kind, state, coalesce(answer, '') FROM command")]
-        for (digest,) in query("SELECT hash FROM order_event ORDER BY seq DESC LIMIT 1").fetchall():
+        for (digest,) in query("SELECT hash FROM order_event ORDER BY seq DESC LIMIT 1"):
             self.world.note(f"journal {digest.hex()}")
 
 
@@ -227,7 +224,7 @@ def _installed() -> Catalogue:
 def _plugin(kind: str, name: str, module: str, **capabilities: Any) -> Plugin:
     trades = Permissions(submits_orders=True) if kind == "broker" else Permissions()
     return Plugin(
-        kind, name, f"simulation.plugins.{module}", "simulation", "0", api=API_VERSION, summary="simulated",
+        kind, name, f"{__package__}.plugins.{module}", "simulation", "0", api=API_VERSION, summary="simulated",
         capabilities=capabilities, permissions=trades, manifest=True,
     )  # fmt: skip
 
@@ -288,4 +285,3 @@ log_level = "{"info" if world.logged else "error"}"
         encoding="utf-8",
     )
     return load(path, environ={})
-

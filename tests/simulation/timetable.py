@@ -40,7 +40,8 @@ class SimTimetable:
 
     def _fire(self, number: int, moment: datetime) -> None:
         trigger, call = self._entries[number]
-        now, following = self._process.now(), moment
+        now = self._process.now()
+        following: datetime | None = moment
         while following is not None and following <= now:  # what was missed is made up for once
             following = trigger.get_next_fire_time(following, now)
         self._plan(number, following)

@@ -3,10 +3,11 @@
 The venue itself outlives every process; the objects here are its clients in one of them.
 """
 
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ from trader.model import (
     CashEvent,
     ExitIntent,
     Fill,
+    Idle,
     Instrument,
     NotFound,
     OrderRef,
@@ -27,6 +29,7 @@ from trader.model import (
     Outcome,
     Position,
     Refusal,
+    Reset,
     Signals,
     Unavailable,
 )
@@ -42,6 +45,7 @@ class SimBroker:
     def __init__(self, process: Process) -> None:
         self._process, self._world = process, process.world
         self._client = process.world.venue.connect()
+        process.lines.append(self._client)
 
     def _ask(self, name: str, *args: Any) -> Any:
         """One call at the venue; both it and the world see that it was made."""
@@ -94,6 +98,23 @@ class SimBroker:
 
     def cancel_all(self) -> Outcome:
         return self._ask("cancel_all")
+
+
+class SimStreamBroker(SimBroker):
+    """The same with a stream of orders and fills. It has one at a time."""
+
+    def stream_orders(self) -> Iterator[Fill | OrderReport | Account | Reset | Idle]:
+        self._client.close()
+        self._world.note("stream")
+        return self._listened(self._client.stream_orders())
+
+    def _listened(self, stream: Iterator[Any]) -> Iterator[Any]:
+        for event in stream:
+            self._process.touch()
+            self._world.feed()
+            if not isinstance(event, Idle):
+                self._world.note(f"stream -> {type(event).__name__}")
+            yield event
 
 
 class SimBars:
@@ -156,6 +177,11 @@ class SimCap:
 
     def __init__(self, units: Decimal) -> None:
         self._most = float(units)
+
+    def limit(self, targets: Array, book: Book) -> Array:
+        """As near to the cap as can be: whoever counts an order too little goes beyond it."""
+        most = self._most * np.asarray(book.price) / book.equity
+        return np.clip(targets, -most, most)
 
     def check(self, plan: Plan, book: Book) -> Iterable[Refusal]:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from trader.simulation import SimulatedVenue, Terms
 from trader.simulation.faulty import FaultyVenue
 from trader.simulation.fees import PerShare
 
+from .fate import Fate
 from .history import History, Life, Pass, Raised
 from .lane import Line, SimLane
 from .market import Market
@@ -29,61 +31,9 @@ if TYPE_CHECKING:
 
     from .person import People
 
-SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 QUIET = Line(travel=0.05)
 """The way to the venue when all faults are off."""
-DOORS_AN_HOUR = 25_000.0
-"""About so much weight of doors a session passes in an hour: what the mean number of crashes is spread over."""
-
-
-class Fate:
-    """When a process dies and when it freezes. Only while `on`."""
-
-    def __init__(self, world: SimWorld) -> None:
-        self._world, profile = world, world.profile
-        self._dice = world.dice("fate")
-        self.on = True
-        hours = profile.seconds / 3_600
-        self._life = DOORS_AN_HOUR * hours / profile.crashes if profile.crashes else 0.0
-        self._calm = DOORS_AN_HOUR * hours / profile.freezes if profile.freezes else 0.0
-        self._until_freeze = self._dice.expovariate(1 / self._calm) if self._calm else float("inf")
-        self._script = list(profile.script)
-        self.born()
-
-    def born(self) -> None:
-        """A process starts: how much it will live."""
-        self._count = 0
-        self._until_crash = self._dice.expovariate(1 / self._life) if self._life else float("inf")
-        # Half of them die young: in the middle of taking up what the one before left.
-        if self._dice.random() < 0.3:
-            self._until_crash /= 50
-
-    def dies(self, door: str, weight: float) -> bool:
-        self._world.history.doors[door] += 1
-        if not self.on:
-            return False
-        if self._script:
-            name, number = self._script[0]
-            self._count += door == name
-            if self._count < number or door != name:
-                return False
-            self._script.pop(0)
-        else:
-            self._until_crash -= weight
-            if self._until_crash > 0:
-                return False
-        self._world.history.deaths[door] += 1
-        return True
-
-    def freezes(self, weight: float) -> float:
-        """For how many seconds; 0: it does not."""
-        if not self.on:
-            return 0.0
-        self._until_freeze -= weight
-        if self._until_freeze > 0:
-            return 0.0
-        self._until_freeze = self._dice.expovariate(1 / self._calm)
-        return self._dice.uniform(0.1, self._world.profile.longest_freeze)
 
 
 class SimWorld:
@@ -109,7 +59,7 @@ class SimWorld:
         caps = {} if profile.cap is None else dict.fromkeys(symbols, Decimal(profile.cap))
         self.history = History(
             seed, profile, self.venue, folder / "var" / "trader.db", self.timeline.now, self.timeline.now, caps=caps,
-            horizon=self.venue.horizon_seconds,
+            horizon=self.venue.horizon_seconds + (profile.timeout + profile.line.slack if profile.line.slow else 0.0),
         )  # fmt: skip
         self.fate = Fate(self)
         self.on_event = on_event
@@ -118,8 +68,7 @@ class SimWorld:
         """The database as other programs see it; opened when one of them needs it."""
         self.people: People | None = None
         self.phase = 1
-        self.writes = 0
-        """Commits by whomever."""
+        self._reader: sqlite3.Connection | None = None
         self._windows: list[tuple[float, float, str]] = []
 
     def _venue(self, symbols: tuple[str, ...]) -> FaultyVenue:
@@ -234,7 +183,6 @@ class SimWorld:
 
     def written(self) -> None:
         """Somebody committed."""
-        self.writes += 1
         self.note("commit")
         self.happened()
 
@@ -248,6 +196,20 @@ class SimWorld:
         self.history.now = self.timeline.now
         if self.on_event is not None:
             self.on_event(self.history)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """What is committed in the database, asked beside the program."""
+        if self._reader is None:
+            self._reader = sqlite3.connect(f"file:{self.history.database}?mode=ro", uri=True, isolation_level=None)
+        return self._reader.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self.person is not None:
+            self.person.close()
 
     # ---- what goes on ----------------------------------------------------------------------------------------------
     def feed(self) -> None:
@@ -289,5 +251,3 @@ class SimWorld:
 
 def _short(answer: Outcome | Any) -> str:
     return str(answer) if not isinstance(answer, str) else answer
-
-

@@ -432,6 +432,14 @@ def test_a_split_changes_position_and_average_without_an_execution(order):
     assert [(s.symbol, s.ratio, s.fills) for s in v.splits] == [("X", D(4), 1)]
 
 
+def test_a_split_of_what_the_last_bars_did_not_show_changes_no_equity(order):
+    v = venue()
+    bought(v, order, 10, 100.0)
+    v.tick({"Y": 7.0})
+    v.split("X", D(4))
+    assert v.account().equity == D(100_000)
+
+
 def test_an_uneven_split_leaves_dust_that_cannot_be_sold(order):
     v = venue()
     bought(v, order, 5, 90.0)
@@ -484,6 +492,16 @@ def test_a_correction_shows_the_same_execution_at_another_price_and_moves_cash(o
     for wrong in (("9-9", D(1)), (first.execution_id, D("0.001")), (first.execution_id, D(-1))):
         with pytest.raises(DataError):
             v.correct(*wrong)
+
+
+def test_a_correction_of_what_was_split_since_changes_the_average_by_its_share(order):
+    v = venue()
+    bought(v, order, 10, 100.0)
+    v.split("X", D(2))
+    bought(v, order, 20, 60.0)
+    v.correct("1-1", D(104))
+    assert v.positions() == (Position("X", D(40), D(56)),)
+    assert v.truth_cash() == D(100_000 - 1040 - 1200)
 
 
 def test_a_correction_of_a_closed_margin_position_moves_its_profit(order):
@@ -561,6 +579,13 @@ def test_a_fee_in_kind_never_takes_more_than_is_held(order):
     bought(v, order, "0.002", 100.0, "BTC/USD")
     assert (v.truth_positions(), v.fills(ALWAYS)[0].fee) == ({}, D("0.002"))
     assert v.positions() == ()
+    v = venue(rules=[COIN], base_fee=D("0.5"))
+    bought(v, order, "0.004", 100.0, "BTC/USD")
+    for side in ("buy", "sell", "sell"):
+        v.submit(order(side, "0.002", "BTC/USD"))
+    v.tick({"BTC/USD": 100.0})  # bought and sold in the same bar, before the fee could be kept
+    assert [fill.fee for fill in v.fills(ALWAYS)] == [D("0.002"), 0, 0, 0]
+    assert v.truth_positions() == {}
 
 
 def test_two_fees_at_once_are_refused():

@@ -24,6 +24,7 @@ from trader.model import (
 )
 from trader.protocols import Broker, HasCancelAll, HasCashEvents, HasOrderStream, NeedsBars
 from trader.simulation import Faults, FaultyVenue, SimulatedVenue
+from trader.simulation.agenda import Agenda
 
 D = Decimal
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -235,6 +236,28 @@ def test_a_renamed_order_is_found_by_its_old_id_until_the_lag_is_over(order):
     later(v, 5)
     assert isinstance(v.order(ref(request, "V1")), NotFound)
     assert v.order(ref(request)).venue_id == "V1-2"
+
+
+def test_a_key_finds_its_newest_order_also_when_an_older_one_is_shown_later(order):
+    v = venue(Faults(order_lag=50), ids="none")
+    request = order("buy", 1)
+    v.submit(request)
+    v.heal()
+    v.submit(request)
+    assert v.order(ref(request)).venue_id == "V2"
+    later(v, 50)
+    assert v.order(ref(request)).venue_id == "V2"
+    assert [report.venue_id for report in v.orders()] == ["V1", "V2"]
+
+
+def test_what_is_due_happens_in_its_order_up_to_now_and_also_what_it_brings_about():
+    agenda, done = Agenda(), []
+    agenda.at(NOON, done.append, "second")
+    agenda.at(NOON - timedelta(seconds=1), done.append, "first")
+    agenda.at(NOON, lambda: agenda.at(NOON, done.append, "third"))
+    agenda.at(NOON + timedelta(microseconds=1), done.append, "not yet")
+    agenda.run(NOON)
+    assert (done, len(agenda)) == (["first", "second", "third"], 1)
 
 
 def test_after_the_horizon_every_query_shows_the_truth(order):

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -110,8 +111,8 @@ def opened():
 
 
 # ---- PostgreSQL ----------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="session")
-def server():
+@contextmanager
+def _server():
     """A real server from a package, in a folder of its own."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with warnings.catch_warnings():  # it says so where the system names no folder for sockets
@@ -122,6 +123,19 @@ def server():
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server():
+    with _server() as server:
+        yield server
+
+
+@pytest.fixture
+def server_to_stop():
+    """Another one, with little in it: it starts again soon."""
+    with _server() as server:
+        yield server
 
 
 @pytest.fixture

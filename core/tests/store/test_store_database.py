@@ -7,13 +7,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from trader.clock import VirtualClock
 from trader.errors import Refused, StoreError
 from trader.store.chain import verify_chain
+from trader.store.connect import READERS
 from trader.store.database import open_store
 from trader.store.reading import sessions
 from trader.store.runs import current_epoch, open_epoch, start_session, stop_session
@@ -22,6 +24,7 @@ from trader.store.upgrade import configuration, upgrade
 
 
 def test_F15_every_connection_is_in_wal_with_full_synchronous_and_foreign_keys(store):
+    """SQLite writes its log to the disk before a commit answers, on every connection: power may go."""
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     with store.transaction() as writer, store.reading() as reader:
         for connection in (writer, reader):
@@ -97,6 +100,7 @@ def _set_revision(path, revision):
 
 
 def test_F65_a_newer_database_is_refused_and_left_alone(path):
+    """A database of a newer version: a clear text, and not a byte of it is changed."""
     open_store(path).close()
     _set_revision(path, "9999")
     before = path.read_bytes()
@@ -107,25 +111,8 @@ def test_F65_a_newer_database_is_refused_and_left_alone(path):
     assert path.read_bytes() == before
 
 
-def test_F12_an_upgrade_that_fails_on_its_way_leaves_the_older_schema_whole(path, monkeypatch):
-    open_store(path).close()
-
-    def broken(connection, revision, where):
-        connection.execute(text("CREATE TABLE half (x INTEGER)"))
-        raise StoreError("in the middle")
-
-    _set_revision(path, "0000")
-    monkeypatch.setattr("trader.store.upgrade.upgrade", broken)
-    with pytest.raises(StoreError, match="in the middle"):
-        open_store(path)
-    _set_revision(path, REVISION)
-    store = open_store(path)
-    with store.reading() as connection:
-        assert "half" not in inspect(connection).get_table_names()
-    store.close()
-
-
-def test_a_reader_says_which_way_a_schema_differs(path):
+def test_F65_a_reader_says_which_way_a_schema_differs(path):
+    """Only reading, an older and a newer schema are refused with what to do about each."""
     open_store(path).close()
     for revision, todo in (("0000", "trader db upgrade"), ("9999", "newer version")):
         _set_revision(path, revision)
@@ -158,6 +145,7 @@ def test_the_database_of_another_program_is_refused(path):
 
 
 def test_F64_a_damaged_page_is_found_at_start(path, journal_of, make):
+    """Flipped bytes in the file: found when it is opened, and nothing is changed."""
     store = open_store(path)
     journal = journal_of(store, epoch=b"n")
     for number in range(1, 30):
@@ -174,6 +162,7 @@ def test_F64_a_damaged_page_is_found_at_start(path, journal_of, make):
 
 
 def test_F64_a_truncated_file_is_found_at_start(path, journal_of, make):
+    """Half of the file: found when it is opened."""
     store = open_store(path)
     journal_of(store, epoch=b"n").decided(make.record(1), [make.request(f"{i}") for i in range(99)], [], {})
     store.close()
@@ -211,6 +200,7 @@ def test_another_kind_of_url_is_refused_with_the_ones_that_work(url, tmp_path, m
 
 # ---- disk full, locked, two sessions -------------------------------------------------------------------------------
 def test_F58_a_full_disk_stores_nothing_and_says_so(store, journal, make):
+    """No room for a cycle: an error before anything could be sent, nothing half, and it goes on once there is room."""
     journal.decided(make.record(1), [make.request("a")], [], {})
     before = journal.load()
     with store.transaction() as connection:
@@ -226,6 +216,7 @@ def test_F58_a_full_disk_stores_nothing_and_says_so(store, journal, make):
 
 
 def test_F59_a_database_that_another_process_holds_is_an_error_after_the_wait(path, journal_of, make):
+    """Locked for longer than one waits: an error, nothing is written, and the next call works once it is free."""
     store = open_store(path, busy_seconds=0.05)
     journal = journal_of(store, epoch=b"n")
     other = sqlite3.connect(path, isolation_level=None)
@@ -239,6 +230,7 @@ def test_F59_a_database_that_another_process_holds_is_an_error_after_the_wait(pa
 
 
 def test_F63_a_second_session_is_refused_by_the_number_of_the_first(store, path):
+    """Two processes on one SQLite file: the second one is refused, and told which process holds it."""
     with store.lock():
         program = f"from trader.store.database import open_store\nopen_store({str(path)!r}).lock()"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=_env())
@@ -248,7 +240,8 @@ def test_F63_a_second_session_is_refused_by_the_number_of_the_first(store, path)
     store.lock().release()
 
 
-def test_the_lock_of_a_killed_process_is_free(store, path):
+def test_F63_the_lock_of_a_killed_process_is_free(store, path):
+    """kill -9 of a session: the system gives its lock file back, and the next one starts."""
     program = (
         "import sys, time\nfrom trader.store.database import open_store\n"
         f"held = open_store({str(path)!r}).lock()\nprint('held', flush=True)\ntime.sleep(60)"
@@ -264,15 +257,48 @@ def test_the_lock_of_a_killed_process_is_free(store, path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_F68_a_forked_child_may_not_write(store, journal, make):
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_F68_a_forked_child_may_not_use_its_parents_connections(kind, request, opened, journal_of, make):
+    """A fork with an open database: the child is refused, and its end does not disturb the parent."""
+    store = opened(request.getfixturevalue("path" if kind == "sqlite" else "url"))
+    journal = journal_of(store, epoch=b"n")
     child = os.fork()
     if child == 0:
-        try:
-            journal.decided(make.record(1), [], [], {})
-            os._exit(1)
-        except StoreError:
-            os._exit(0)
+        code = _child(store, journal, make)
+        os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    journal.decided(make.record(1), [make.request("a")], [], {})
+    assert verify_chain(store) is None
+
+
+def _child(store, journal, make):
+    """0 where reading and writing are refused."""
+    refused = 0
+    try:
+        journal.decided(make.record(1), [], [], {})
+    except StoreError:
+        refused += 1
+    try:
+        with store.reading():
+            pass
+    except StoreError:
+        refused += 1
+    store.close()
+    return 0 if refused == 2 else 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_F67_readers_that_use_up_their_connections_do_not_stop_the_writer(kind, request, opened, journal_of, make):
+    """A plugin that reads and never ends: the next reader gets an error in time, the journal goes on."""
+    store = opened(request.getfixturevalue("path" if kind == "sqlite" else "url"), busy_seconds=0.05)
+    journal = journal_of(store, epoch=b"n")
+    with ExitStack() as stack:
+        for _ in range(READERS):
+            stack.enter_context(store.reading())
+        with pytest.raises(StoreError, match=f"{READERS} read from it already"), store.reading():
+            pass
+        journal.decided(make.record(1), [make.request("a")], [], {})
+    assert verify_chain(store) is None
 
 
 def test_threads_write_one_after_the_other_and_the_chain_holds(store, journal, journal_of, make):

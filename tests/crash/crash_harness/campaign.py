@@ -34,6 +34,7 @@ class Told:
     """What a campaign did: how often it crashed, where, and what held after. `missed`: points nobody came to."""
 
     name: str
+    noun: str = "kills"
     crashes: int = 0
     where: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Told:
 
     def line(self) -> str:
         """One line for a person."""
-        return f"{self.name}: {self.crashes} crashes, {self.figures.line()}"
+        return f"{self.name}: {self.crashes} {self.noun}, {self.figures.line()}"
 
 
 def kills(
@@ -76,21 +77,21 @@ def kills(
 
 def stops(trial: Trial, server: Postgres, count: int, told: Callable[[str], None] = silent) -> Told:
     """Crash the database server `count` times under a running trader, which is started again if it gives up."""
-    rng, done = trial.rng, Told("PostgreSQL stops")
+    rng, done = trial.rng, Told("PostgreSQL crashes", "immediate stops")
     trader = trial.start()
     for number in range(count):
         before = trial.line.ask("counts").get("submit", 0)
-        if not trial.line.ask("seen", "submit", before + rng.randint(1, 6), PATIENCE, timeout=PATIENCE + 5):
+        if not trial.line.ask("seen", "submit", before + rng.randint(2, 12), PATIENCE, timeout=PATIENCE + 5):
             raise Hung(f"it does not trade any more:\n{trader.said()}")
         server.crash()
         trader.wait(rng.uniform(0.0, 0.3))
         server.start()
         done.crashes += 1
-        if trader.wait(rng.uniform(0.0, 0.5)) is not None:
+        survived = trader.wait(rng.uniform(0.0, 0.5)) is None
+        done.where["survived" if survived else "started again"] += 1
+        if not survived:
             trader = trial.start()
-        told(f"PostgreSQL stops: {number + 1} of {count}")
-    trader.kill()
-    done.where["immediate"] = done.crashes
+        told(f"PostgreSQL crashes: {number + 1} of {count}")
     done.figures = trial.settle()
     return done
 
@@ -106,7 +107,7 @@ def on_sqlite(
 ) -> Told:
     """`kills` on a store of its own in the folder."""
     with Trial(folder, nursery, seed=seed) as trial:
-        return kills(trial, "kill -9, SQLite", count, points, told)
+        return kills(trial, "kill -9 on SQLite", count, points, told)
 
 
 def on_postgresql(
@@ -114,7 +115,7 @@ def on_postgresql(
 ) -> Told:
     """`kills` on a database of its own on the server."""
     with Trial(folder, nursery, seed=seed, url=server.database(f"kills{seed}")) as trial:
-        return kills(trial, "kill -9, PostgreSQL", count, told=told)
+        return kills(trial, "kill -9 on PostgreSQL", count, told=told)
 
 
 def of_postgresql(

@@ -11,9 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from trader.store import reading
 from trader.store.chain import verify_chain
 from trader.store.database import Store
+from trader.store.schema import order_event
 
 from crash_harness.truth import Truth
 
@@ -49,6 +51,7 @@ def check(store: Store, truth: Truth) -> Figures:
     rows = {row["key"]: row for row in reading.orders(store)}
     figures = Figures(orders=len(truth.accepted), fills=len(truth.fills))
     figures.faults += _orders(rows, truth, figures)
+    figures.faults += _turned_up(store)
     figures.faults += _fills(store, truth, figures)
     figures.faults += _account(store, truth, figures)
     broken = verify_chain(store)
@@ -77,6 +80,19 @@ def _orders(rows: dict[str, Any], truth: Truth, figures: Figures) -> Iterator[st
             yield f"order {key} is {row['state']} here; the venue {'has' if key in there else 'never had'} it"
         if row["filled"] != filled[key]:
             yield f"order {key} is filled {row['filled']} here, {filled[key]} at the venue"
+
+
+def _turned_up(store: Store) -> Iterator[str]:
+    """What was called absent must never be there: the horizon is longer than anything is late here."""
+    event = order_event.c
+    absent: set[str] = set()
+    with store.reading() as connection:
+        for client_id, state in connection.execute(
+            select(event.client_id, event.state).where(event.kind == "moved").order_by(event.seq)
+        ):
+            if client_id in absent:
+                yield f"order {client_id} was taken for absent and turned up"
+            absent |= {client_id} if state == "absent" else set()
 
 
 def _fills(store: Store, truth: Truth, figures: Figures) -> Iterator[str]:

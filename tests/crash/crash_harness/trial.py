@@ -22,7 +22,7 @@ from trader.store.database import Store, open_store
 from crash_harness.check import Figures, check
 from crash_harness.child import Life
 from crash_harness.clock import SharedClock
-from crash_harness.place import HERE, furnish, install
+from crash_harness.place import furnish, install, python_path
 from crash_harness.truth import Plan, Truth
 from crash_harness.warm import Nursery, Trader
 from crash_harness.wire import KEY, Line
@@ -58,7 +58,7 @@ class Trial:
         plan = msgspec.json.encode(Plan(self.seed, str(port_file))).decode()
         self._server = subprocess.Popen(
             [sys.executable, "-m", "crash_harness.server", plan],
-            env={**os.environ, KEY: self._word, "PYTHONPATH": str(HERE), "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, KEY: self._word, "PYTHONPATH": python_path(), "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
         try:
             self.until(port_file.exists, "the venue server does not start")
@@ -127,14 +127,14 @@ class Trial:
         trader = self.start()
         if not self.line.ask("held", PATIENCE, timeout=PATIENCE + 5):
             self._must_live(trader)
-            raise Hung(f"no {method} reached the venue")
+            raise Hung(f"no {method} reached the venue:\n{trader.said()[-4000:]}")
         trader.kill()
         self.line.ask("release")
         self.kills += 1
 
     def trader(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the program `trader` here as a person would, to its end."""
-        environ = {**os.environ, **self.environ, "PYTHONPATH": f"{self.site}{os.pathsep}{HERE}", "NO_COLOR": "1"}
+        environ = {**os.environ, **self.environ, "PYTHONPATH": python_path(self.site), "NO_COLOR": "1"}
         program = [sys.executable, "-c", "from trader.cli import main; main()"]
         return subprocess.run(
             [*program, *arguments], cwd=self.settings.parent, env=environ, capture_output=True, text=True,
@@ -147,9 +147,11 @@ class Trial:
 
     # ---- the end ---------------------------------------------------------------------------------------------------
     def settle(self, *, cycles: int = 0) -> Figures:
-        """Let it trade for so many more bars, then run until nothing is open, stop it as a person would, compare."""
+        """Let it trade for so many more bars, then run until nothing is open, stop it as a person would, compare. The
+        trader that lives, or a new one."""
         self.line.ask("heal")
-        trader = self.start()
+        living = [trader for trader in self.traders if not trader.ended.is_set()]
+        trader = living[0] if living else self.start()
         if cycles:
             self.trades(trader, cycles)
         self.ask("pause", {"scope": "main"})

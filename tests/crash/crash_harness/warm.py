@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 
 from crash_harness.child import Life
-from crash_harness.place import HERE
+from crash_harness.place import python_path
 
 
 class Trader:
@@ -47,7 +47,7 @@ class Trader:
 
     def said(self) -> str:
         """What it wrote to stdout and stderr."""
-        return self.log.read_text("utf-8", "replace")
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
 
 class Nursery:
@@ -58,7 +58,7 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "crash_harness.nursery"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env=kept | {"PYTHONPATH": str(HERE), "OPENBLAS_NUM_THREADS": "1"},
+            env=kept | {"PYTHONPATH": python_path(), "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
         self._news = threading.Condition()
         self._born: list[int] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Connection
 from typing import Any, Literal
 
 KEY = "CRASH_VENUE_KEY"
@@ -21,6 +22,13 @@ class ServerFault(Exception):
     """The server's own code raised."""
 
 
+def at_once(connection: Connection) -> Connection:
+    """Let small messages leave at once: the system would keep a second one back for 40 ms."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 class Line:
     """Calls to a server; every thread has a connection of its own."""
 
@@ -32,7 +40,7 @@ class Line:
         """The answer. Down if the line breaks or nothing comes in `timeout` seconds, ServerFault if it raised there."""
         try:
             connection = self._connection()
-            connection.send((method, args))
+            connection.send((self._role, os.getpid(), method, args))
             if not connection.poll(timeout):
                 raise TimeoutError(f"no answer in {timeout:g} s")
             fine, answer = connection.recv()
@@ -46,8 +54,7 @@ class Line:
     def _connection(self) -> Any:
         connection = getattr(self._mine, "connection", None)
         if connection is None:
-            connection = self._mine.connection = Client(("127.0.0.1", self._port), authkey=self._key)
-            connection.send((self._role, os.getpid()))
+            connection = self._mine.connection = at_once(Client(("127.0.0.1", self._port), authkey=self._key))
         return connection
 
     def close(self) -> None:

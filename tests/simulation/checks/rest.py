@@ -9,8 +9,9 @@ from trader.store.database import open_store
 from .case import Judge
 from .orders import ENDED
 
-MAY_END_IT = ("Unreachable:", "StoreError:")
-"""A session may end because its venue or its database cannot be reached; the next one goes on."""
+MAY_END_IT = ("Unreachable:", "StoreError:", "PluginError:")
+"""A session may end because its venue or its database cannot be reached, or a start because its broker talks nonsense;
+the next one goes on."""
 
 
 class Resolved(Judge):
@@ -42,7 +43,7 @@ class Replayed(Judge):
         case, path = self.case, self.case.watched.database
         if not path.exists():
             return
-        store = open_store(path, read_only=True)
+        store = open_store(path, read_only=True, check=False)
         try:
             broken = verify_chain(store)
             if broken is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pydantic import BaseModel
-from simulation.plugins import present
-from simulation.venue import SimBroker
 from trader.hookspecs import hookimpl
 from trader.protocols import Env
+
+from simulation.plugins import present
+from simulation.venue import SimBroker, SimStreamBroker
 
 
 class Settings(BaseModel, extra="forbid"):
@@ -16,4 +17,5 @@ class Settings(BaseModel, extra="forbid"):
 @hookimpl
 def provide_broker(settings: Settings, env: Env) -> SimBroker:
     """The client of the life that runs."""
-    return SimBroker(present())
+    process = present()
+    return SimStreamBroker(process) if process.world.profile.streams else SimBroker(process)

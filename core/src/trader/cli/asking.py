@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from trader.cli.options import wants_json
-from trader.cli.output import answer_json, clean
+from trader.cli.output import WIDTH, answer_json, clean
 from trader.cli.state import database, look, place_of, running
-from trader.errors import Refused, Unreachable
+from trader.errors import Refused, StoreError, Unreachable
 
 if TYPE_CHECKING:
     from trader.store.commands import Command
@@ -52,14 +53,30 @@ def ask(context: click.Context, kind: str, args: Mapping[str, Any], *, timeout: 
     if idle:
         raise Refused(f"No session runs here: {need}.", where=place_of(target), todo="Start one: trader run --hold")
     with writing(target) as store:
-        done = asked(store, kind, args, timeout)
+        done = withdrawn(store, asked(store, kind, args, timeout))
     if done.state == "waiting":
         raise Unreachable(
-            f"The session did not answer within {timeout:g} s. The request is stored: it obeys when it can.",
-            todo="Look again: trader status",
+            f"The session did not answer within {timeout:g} s. {WITHDRAWN}",
+            todo="Look again: trader status. Wait longer: --timeout SECONDS.",
         )
     if done.state == "refused":
         raise Refused(f"The session refused: {sentence(done)}.")
+    return done
+
+
+WITHDRAWN = "The request is withdrawn; what was begun of it may still happen."
+
+
+def withdrawn(store: Store, done: Command) -> Command:
+    """Take a wish back that nobody answered: a session must not obey it an hour later, or the next one. Answered in
+    that very moment, it stays."""
+    from trader.store import commands
+
+    if done.state == "waiting":
+        with suppress(StoreError):
+            commands.answer(store, done.id, "withdrawn: nobody answered in time", refused=True)
+            return done
+        return commands.look(store, done.id)
     return done
 
 
@@ -94,7 +111,9 @@ def tell(context: click.Context, done: Command, see: str) -> None:
     if wants_json(context):
         answer_json({"command": done.id, "state": done.state, "answer": done.answer, "answered_at": done.answered_at})
     else:
-        click.echo(f"The session answered: {sentence(done)}.   see: {see}")
+        text = f"The session answered: {sentence(done)}."
+        fits = len(text) + len(see) + 8 <= WIDTH
+        click.echo(f"{text}   see: {see}" if fits else "\n".join([*textwrap.wrap(text, WIDTH), f"see: {see}"]))
 
 
 def sentence(done: Command) -> str:

@@ -70,7 +70,8 @@ def _diary(store: Store, book: str, last: int | None) -> list[Facts]:
 
     columns = (cycle.c.book, cycle.c.number, cycle.c.cycle_id, cycle.c.at, cycle.c.equity, cycle.c.cash)
     newest = select(func.max(epoch.c.number)).scalar_subquery()
-    statement = select(*columns, cycle.c.decision).where(cycle.c.epoch == newest, cycle.c.book == book)
+    decided = (cycle.c.epoch == newest, cycle.c.book == book, cycle.c.number > 0)  # 0: what a person did by hand
+    statement = select(*columns, cycle.c.decision).where(*decided)
     decode = msgspec.json.Decoder(_outline()).decode
     with store.reading() as connection:
         rows = connection.execute(statement.order_by(cycle.c.seq.desc()).limit(last)).mappings()

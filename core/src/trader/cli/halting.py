@@ -42,6 +42,7 @@ class Halting:
         self.over = False
         self.stopping = threading.Event()
         self._target, self._reason, self._clock = target, reason, clock
+        self._news = 0
         self._before: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
 
@@ -83,7 +84,6 @@ class Halting:
                 reader.close()
 
     def _work(self, reader: Store) -> None:
-        from trader.cli.sweeping import said
         from trader.store.database import open_store
 
         self.runs = running(reader)
@@ -108,7 +108,6 @@ class Halting:
 
     def _write(self, store: Store) -> int | None:
         """The halt, and the wish if a session runs; the wish's number."""
-        from trader.cli.sweeping import said
         from trader.store import blocks, commands
 
         try:
@@ -125,6 +124,8 @@ class Halting:
         answer = commands.look(store, number)
         self._count(store)
         self.answer = None if answer.state == "waiting" else answer
+        if self.answered and self._open.total() and not self._news:  # cancelled there, and not booked here yet
+            self._news = commands.ask(store, "reconcile", {"book": None, "adopt": None}, by=who())
 
     def _count(self, store: Store) -> None:
         from trader.cli.orders import unresolved

@@ -179,8 +179,9 @@ class Killing:
         if self.halting is not None and self.halting.asked:
             self.say(self._about_session(self.halting))
         if not self.clean:
-            goes_on = "The session goes on trying. " if self.halting is not None and self.halting.answered else ""
-            self.say(f"Not everything is confirmed. {goes_on}Try again: trader kill. Or look at the venue's own page.")
+            self.say("Not everything is confirmed. Try again (trader kill), or look at the venue's own page.")
+            if self.halting is not None and self.halting.answered:
+                self.say("The session goes on trying.")
         if self.latched:
             self.say('It stays halted over restarts. When the cause is mended: trader rearm --reason "..."')
 

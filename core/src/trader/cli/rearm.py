@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trader.cli.asking import asked, sentence, timeout_option, who, writing
+from trader.cli.asking import asked, sentence, timeout_option, who, withdrawn, writing
 from trader.cli.options import json_option, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, clean, counted, facts, when
 from trader.cli.state import Facts, database, look, running, state_folder
@@ -96,11 +96,11 @@ def _lift(context: click.Context, standing: list[Block], scope: str, reason: str
 def _ask(context: click.Context, store: Store, scope: str, reason: str, timeout: float) -> str:
     """Let the session lift it: what it has in memory counts too."""
     with writing(database(context)) as writer:
-        done = asked(writer, "rearm", {"scope": scope, "reason": reason}, timeout)
+        done = withdrawn(writer, asked(writer, "rearm", {"scope": scope, "reason": reason}, timeout))
     if done.state == "waiting":
         raise Unreachable(
             f"The session ({running(store)}) did not answer within {timeout:g} s: nothing is lifted yet.",
-            todo="The request is stored: it obeys when it can. If it hangs, end it and rearm without it.",
+            todo="The request is withdrawn. Wait longer (--timeout SECONDS); if it hangs, end it and rearm without it.",
         )
     if done.state == "refused":
         raise Refused(f"The session refused: {sentence(done)}. Nothing was lifted.")

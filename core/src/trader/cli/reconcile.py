@@ -85,13 +85,20 @@ def _lines(told: Facts) -> Iterator[tuple[str, str]]:
     if told.get("fills"):
         yield "booked now", f"{counted(told['fills'], 'fill')} that the journal lacked"
     for order in told.get("orders", []):
-        yield "order", f"{short(order['client_id'])} {order['symbol']}: {order['was']}, is {order['is']}"
+        was = f"was {order['was']}, " if order.get("was") else ""
+        why = f": {order['reason']}" if order.get("reason") else ""
+        yield (
+            "order",
+            f"{short(order['client_id'])} {order.get('symbol', '')}".rstrip() + f" {was}is {order['is']}{why}",
+        )
     if told.get("unresolved"):
         names = ", ".join(short(each) for each in told["unresolved"])
         yield "not known yet", f"{counted(len(told['unresolved']), 'order')} may or may not be at the venue: {names}"
     for each in told.get("blocked", []):
         scope = "everything" if each["scope"] == "*" else each["scope"]
-        yield "blocked", f"{scope} ({each['level']}) since {_since(each)}: {each['reason']}"
+        level = f" ({each['level']})" if each.get("level") else ""
+        since = f" since {_since(each)}" if each.get("since") else ""
+        yield "blocked", f"{scope}{level}{since}: {each['reason']}"
 
 
 def _table(differences: list[Facts]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 import click
 
@@ -70,8 +69,14 @@ def run(
     as_json = wants_json(context)
     recorded_screen = sys.stderr.isatty() and not as_json
     session = Session(settings, terminal="warning")
-    how: dict[str, Any] = {"adopt": adopt, "cancel_open": cancel_open, "acknowledge_kill": acknowledge_kill}
-    session.start(cold_start=cold, fresh=fresh, hold=hold, **{name: value for name, value in how.items() if value})
+    session.start(
+        cold_start=cold,
+        fresh=fresh,
+        hold=hold,
+        adopt=adopt,
+        cancel_open=cancel_open,
+        acknowledge_kill=acknowledge_kill or "",
+    )
     if not session.recorded and not as_json:
         session.show_log("info")
     screen = Screen(session, out=None if as_json else sys.stdout, live=recorded_screen)

@@ -89,8 +89,7 @@ def look(target: str | Path) -> Store | None:
     try:
         return open_store(target, read_only=True)
     except StoreError as problem:
-        # A server's database is there before trader has been; a file is not.
-        if not isinstance(target, Path) and problem.todo == "`trader run` makes one.":
+        if problem.todo == "`trader run` makes one.":  # it is there, and empty: a server's, or one in the making
             return None
         raise
 

@@ -72,8 +72,8 @@ def _told(store: Store) -> Facts:
 
 
 def _holds(block: Facts) -> bool:
-    """Everything is paused: the session was started with --hold."""
-    return (block["scope"], block["level"]) == (EVERYTHING, "pause")
+    """The session was started with --hold and not released yet."""
+    return (block["scope"], block["level"]) == ("session", "pause")
 
 
 def _halts(block: Facts) -> bool:

@@ -108,6 +108,8 @@ def _tell_symbol(context: click.Context, store: Store, where: tuple[str, str], w
 def _tell_order(context: click.Context, store: Store, order: Facts, which: str | None) -> None:
     if which is not None:
         raise UsageError("--cycle goes with a symbol; an order has its own cycle.")
+    if order["cycle_number"] == 0:
+        return _tell_by_hand(context, order)
     told = _explained(store, find_cycle(store, order["book"], order["cycle_id"]), order["symbol"])
     if wants_json(context):
         return answer_json(_order_json(order) | {"events": order["events"], "why": _for_programs(told)})
@@ -120,6 +122,19 @@ def _tell_order(context: click.Context, store: Store, order: Facts, which: str |
     click.echo(stages(told))
     part = _book_part(store, order["book"])
     click.echo(f"the whole decision:   trader decisions {told['cycle']}{part}")
+    return None
+
+
+def _tell_by_hand(context: click.Context, order: Facts) -> None:
+    """An order that no cycle decided."""
+    if wants_json(context):
+        return answer_json(_order_json(order) | {"events": order["events"], "why": None})
+    from trader.cli.why_view import life, order_head
+
+    click.echo(order_head(order))
+    click.echo(life(order))
+    click.echo()
+    click.echo('A person asked for it: trader close, or application.shutdown.positions = "close".')
     return None
 
 
@@ -148,7 +163,7 @@ def _traded_before(store: Store, told: Facts) -> Facts | None:
     earlier = (fill for fill in reading.fills(store, told["book"], told["symbol"]) if fill["time"] <= told["at"])
     for fill in reversed(list(earlier)):
         order = reading.order(store, fill["client_id"]) if fill["client_id"] else None
-        if order is not None and order["cycle_number"] < told["cycle"]:
+        if order is not None and 0 < order["cycle_number"] < told["cycle"]:
             cycle = find_cycle(store, told["book"], order["cycle_id"])
             return _explained(store, cycle, told["symbol"])
     return None

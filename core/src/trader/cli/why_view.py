@@ -228,7 +228,8 @@ def life(row: Facts) -> str:
 
 
 def _life(row: Facts) -> Lines:
-    about = f"in cycle {row['cycle_number']} to {row['purpose']}, mark {price(row['price'])}, {row['time_in_force']}"
+    why = f"in cycle {row['cycle_number']} to {row['purpose']}" if row["cycle_number"] else "by a person"
+    about = f"{why}, mark {price(row['price'])}, {row['time_in_force']}"
     yield f"{row['decided_at']:%Y-%m-%d %H:%M:%S}  decided", about + (", reduce only" if row["reduce_only"] else "")
     if row["denied"] is not None:
         yield f"{row['decided_at']:%Y-%m-%d %H:%M:%S}  denied", row["denied"]

@@ -25,6 +25,8 @@ ACKED, DONE = step(SUBMITTING, WORKING, ACK), step(CLOSING, FILLED, FILL)
 CLOSES = frozenset(state for state in S if legal(state, CLOSING, FILL)) | {CLOSING}
 UNCERTAIN = (S.SUBMITTING, S.UNKNOWN)
 """It may or may not be at the venue."""
+SETTLED_BY_SIGHT = (S.SUBMITTING, S.UNKNOWN, S.ABSENT, S.CANCEL_UNKNOWN, S.REPLACE_UNKNOWN)
+"""It works again as soon as the venue shows it at work."""
 LIVE = (S.WORKING, S.CANCEL_SENT, S.CANCEL_UNKNOWN, S.REPLACE_SENT, S.REPLACE_UNKNOWN)
 """It is at the venue, as far as anybody knows."""
 
@@ -192,6 +194,11 @@ class Blotter:
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
         return [Move(client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]
 
+    def corrected(self, order: LiveOrder, change: Decimal, at: datetime) -> Move:
+        """An execution of it has another quantity now, by so much; whether that ends it is the venue's next word."""
+        order.filled += change
+        return Move(order.request.client_id, order.state, Cause.FILL, at, filled=order.filled)
+
     def report(self, report: OrderReport, at: datetime) -> list[Move]:
         """What a query showed. An end is believed only when every fill of it is booked."""
         order = self._keys.get(report.key)
@@ -206,7 +213,7 @@ class Blotter:
                 moves.append(Move(order.request.client_id, order.state, Cause.REPORT, at, "", order.venue_id))
         if report.state in TERMINAL:
             return moves + self._ended(order, report, at)
-        if report.state is S.WORKING and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT, S.CANCEL_UNKNOWN):
+        if report.state is S.WORKING and order.state in SETTLED_BY_SIGHT:
             why = "it arrived after all" if order.state is S.ABSENT else ""
             return self._venue(order, S.WORKING, Cause.REPORT, at, why)
         if report.state is S.CANCEL_SENT and order.state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):

@@ -57,7 +57,7 @@ class Gate:
 
     def submit(self, approved: Approved) -> Outcome | Refusal:
         """The venue's outcome, or the refusal of a check. A broker that raises or talks nonsense is Unknown: it may
-        have sent."""
+        have sent. That its key is taken already says that the venue has it."""
         order = approved.order
         if self._committed.pop(order.client_id, None) is not order:
             return Refusal(0, "its intent is not in the journal, or left before", 0.0, 0.0, "gate")
@@ -72,6 +72,8 @@ class Gate:
             outcome = self._broker.submit(order)
         except ESCAPES as exc:  # a raising broker may have sent: the outcome is Unknown
             return self._unknown("submit", exc)
+        if type(outcome) is Rejected and outcome.kind == "duplicate":
+            return Accepted()  # it left once: an order of its key that is there is this one, by whatever road it came
         return _outcome(outcome)
 
     def _refusal(self, order: OrderRequest) -> Refusal | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -16,13 +17,14 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, literal, or_, select
+from sqlalchemy import Connection, and_, func, literal, or_, select
 
 from trader.model import ONE, ZERO, OrderState
 from trader.orders.journal import Holding
 from trader.orders.ledger import after_trade, base_of
 from trader.orders.lifecycle import Cause, legal
 from trader.store import schema as s
+from trader.store.chain import stream
 from trader.store.database import Store
 
 S = OrderState
@@ -81,13 +83,13 @@ def stored(store: Store, book: str) -> Replayed:
     """What the journal keeps ready. A book that was never opened is empty."""
     now, held = s.intent.c, s.holding.c
     columns = (held[name] for name in Holding.__struct_fields__)
-    with store.reading() as connection:
+    with store.reading() as connection, ExitStack() as stack:
         number = connection.execute(_NEWEST).scalar()
         orders = select(now.client_id, now.state, now.filled, now.venue_id).where(now.book == book)
         holdings = select(*columns).where(held.book == book, held.epoch == number)
         cash = select(s.book.c.cash).where(s.book.c.name == book, s.book.c.epoch == number)
         return Replayed(
-            {row[0]: Standing(S(row[1]), row[2], row[3]) for row in _rows(connection, orders)},
+            {row[0]: Standing(S(row[1]), row[2], row[3]) for row in stream(stack, connection, orders)},
             {row.symbol: Holding(*row) for row in connection.execute(holdings)},
             connection.execute(cash).scalar(),
             [],
@@ -101,8 +103,8 @@ def replay(store: Store, book: str) -> Replayed:
     steps: dict[str, Callable[..., None]] = {
         each.__name__: each for each in (fold.opened, fold.decided, fold.intent, fold.moved, fold.fill, fold.cash)
     }
-    with store.reading() as connection:
-        for row in _history(connection, book):
+    with store.reading() as connection, ExitStack() as stack:
+        for row in _history(stack, connection, book):
             steps[row[1]](row[0], *row[2:])
     return Replayed(fold.orders, fold.holdings, fold.money, fold.illegal)
 
@@ -186,7 +188,7 @@ def _may(state: OrderState, to: OrderState, cause: str) -> bool:
     return legal(state, to, by) or (legal(state, S.CLOSING, by) and legal(S.CLOSING, to, by))
 
 
-def _history(connection: Connection, book: str) -> Iterator[tuple[int, str, Any]]:
+def _history(stack: ExitStack, connection: Connection, book: str) -> Iterator[tuple[int, str, Any]]:
     """(number, kind, row) of all that counts, each table read along once: the intents of a cycle follow it."""
     event, cycle, intent, fill, cash = (each.c for each in (s.order_event, s.cycle, s.intent, s.fill, s.cash_event))
     moved = and_(event.kind == "moved", event.book == book)
@@ -202,15 +204,10 @@ def _history(connection: Connection, book: str) -> Iterator[tuple[int, str, Any]
         fills.order_by(fill.seq),
         paid.order_by(cash.seq),
     )
-    return merge(*(_rows(connection, each) for each in statements), key=itemgetter(0))
+    return merge(*(stream(stack, connection, each) for each in statements), key=itemgetter(0))
 
 
 _FILL = ("symbol", "side", "quantity", "price", "fee", "fee_currency", "time", "amount", "multiplier", "external")
-
-
-def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
-    for part in connection.execute(statement, execution_options={"yield_per": 1000}).partitions():
-        yield from part
 
 
 _NEWEST = select(func.max(s.epoch.c.number))

@@ -115,10 +115,11 @@ class StoreJournal:
             of_cash = of_cash.where(cash.time >= since - MEMORY)
         seen: dict[str, Terms] = {}
         for symbol, execution, quantity, price in connection.execute(of_fills.order_by(fills.seq)):
-            name, corrected, _ = execution.partition("~")
+            name, corrected, terms = execution.partition("~")
             seen[f"{symbol}\x1f{execution}"] = (quantity, price)
-            if corrected and execution.endswith("+"):  # the venue's last word on the execution that it corrected
-                seen[f"{symbol}\x1f{name}"] = (quantity, price)
+            if corrected:  # the venue's last word on the execution that it corrected
+                now, _, at = terms[:-1].partition("@")
+                seen[f"{symbol}\x1f{name}"] = (Decimal(now), Decimal(at))
         seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
         return since, seen
 

@@ -48,7 +48,9 @@ def _report(one: Any) -> bool:
 
 
 def _fill(one: Any) -> bool:
-    return isinstance(one, Fill) and _finite(one.quantity, one.price, one.fee) and one.quantity > 0
+    """With an id, which tells it from every other; a quantity of 0 takes an execution back."""
+    good = isinstance(one, Fill) and _finite(one.quantity, one.price, one.fee) and one.quantity >= 0
+    return good and bool(one.execution_id)
 
 
 def _all(answer: Any, fits: Callable[[Any], bool]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from math import ceil
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,13 +20,15 @@ from trader.cycle.market import Market, Panel, check_bars
 from trader.cycle.pipeline import Stage
 from trader.cycle.planner import Grid
 from trader.env import World
-from trader.errors import DataError, PluginError, Refused, SettingsError, Unreachable
+from trader.errors import ESCAPES, DataError, PluginError, Refused, SettingsError, Unreachable
 from trader.model import Account, Bars, Instrument, Unavailable
 from trader.plugins import KINDS, Catalogue, Plugin, Provided, provide, select
 from trader.protocols import HasReferences, HasState, HasTimeframes, HasWatchlist
 from trader.session.lanes import Lane, Priority, ThreadLane
 from trader.settings import BookSettings, PluginTable, Settings
 
+Patience: TypeAlias = Callable[[Callable[[], Any]], Any]
+"""How often a question is asked before whoever was asked counts as unreachable."""
 ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 SLACK = 10
@@ -100,10 +102,11 @@ class Feed:
     lane: Lane
     recorded: bool
     delay: float
+    patient: Patience
 
     def ask(self, what: str, question: Any, *args: Any) -> Any:
         """The answer; Unreachable if there is none, DataError as the plugin raised it."""
-        return answered(self.lane, self.made, what, question, *args)
+        return self.patient(lambda: answered(self.lane, self.made, what, question, *args))
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
         raise Unreachable(f"It did not answer in time ({what}).", where=made.label) from None
     except (DataError, SettingsError, Refused, Unreachable, PluginError):
         raise
-    except Exception as exc:
+    except ESCAPES as exc:
         from trader.plugins import describe_fault
 
         raise PluginError(describe_fault(made, what, exc, "at start")) from exc
@@ -143,25 +146,30 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
     return answer
 
 
+def _opened(lane: Lane, broker: Provided) -> Account:
+    """A venue that talks nonsense at its door is as good as silent."""
+    account = answered(lane, broker, "open()", broker.object.open)
+    if not isinstance(account, Account):
+        raise Unreachable(f"Expected open() to answer an Account, was {account!r:.100}.", where=broker.label)
+    return account
+
+
 def _at_once(ask: Callable[[], Any]) -> Any:
     return ask()
 
 
-def assemble(
-    kit: Kit, name: str, held: Sequence[str] = (), *, patient: Callable[[Callable[[], Any]], Any] = _at_once
-) -> Assembled:
+def assemble(kit: Kit, name: str, held: Sequence[str] = (), *, patient: Patience = _at_once) -> Assembled:
     """One book: every plugin made, data and broker open, bars loaded, the account checked. `held`: symbols that the
     book holds already; they get bars even if nothing covers them any more. `patient(ask)`: how often a broker is asked
     before it counts as unreachable."""
     settings = kit.settings.book(name)
     tree, where = kit.settings.raw.tree, kit.settings.path.name
-    feed = _feed(kit, select(tree, "data_source", kit.catalogue, book=name, where=where))
+    feed = _feed(kit, select(tree, "data_source", kit.catalogue, book=name, where=where), patient)
     broker = kit.make("broker", select(tree, "broker", kit.catalogue, book=name, where=where))
     _fits(feed, broker, name)
+    patient = feed.patient
     lane = kit.lane("broker", broker)
-    opened = patient(lambda: answered(lane, broker, "open()", broker.object.open))
-    if not isinstance(opened, Account):
-        raise PluginError(f"Expected open() to answer an Account, was {opened!r:.100}.", where=broker.label)
+    opened: Account = patient(lambda: _opened(lane, broker))
     account = _account(kit.settings, name, settings, opened, broker)
     members, stages = _pipeline(kit, name, settings, where)
     allocator = kit.make("allocator", select(tree, "allocator", kit.catalogue, book=name, where=where), book=name)
@@ -170,10 +178,12 @@ def assemble(
     )
     rules = [kit.make("risk_rule", rule, book=name) for rule in _rule_names(kit.settings, settings)]
     members += [allocator, style, *rules]
-    traded = _covered(settings, feed, lane, broker, name)
+    traded = patient(lambda: _covered(settings, feed, lane, broker, name))
     lookback = max([stage.strategy.lookback for stage in stages] + [allocator.object.lookback, 1])
     panel = _panel(feed, traded, [*held, *references(stages)], settings.coverage.timeframe, lookback, kit.world, name)
-    market = Market(panel, _instruments(panel.symbols, lane, broker), _frames(feed, stages, panel, kit.world))
+    market = Market(
+        panel, patient(lambda: _instruments(panel.symbols, lane, broker)), _frames(feed, stages, panel, kit.world)
+    )
     grid = Grid(panel.symbols, market.instruments)
     length = bar_length(settings.coverage.timeframe).total_seconds()
     desk = Desk(
@@ -195,15 +205,18 @@ def assemble(
     return Assembled(name, settings, feed, broker, lane, account, market, desk, members, stateful)
 
 
-def _feed(kit: Kit, name: str) -> Feed:
+def _feed(kit: Kit, name: str, patient: Patience) -> Feed:
     known = ("data_source", name) in kit.once
     made = kit.shared("data_source", name)
     capabilities = made.plugin.capabilities
+    if capabilities.get("recorded", False):
+        patient = _at_once  # what lies on the disk will not come later
     feed = Feed(
         made,
         kit.lane("data_source", made),
         bool(capabilities.get("recorded", False)),
         float(capabilities.get("delay_seconds", 0.0)),
+        patient,
     )
     if not known:
         feed.ask("open()", made.object.open)
@@ -322,9 +335,18 @@ def _panel(
 
 
 def _instruments(symbols: Sequence[str], lane: Lane, broker: Provided) -> dict[str, Instrument]:
-    found: Sequence[Instrument] = answered(lane, broker, "instruments()", broker.object.instruments, list(symbols))
+    found = answered(lane, broker, "instruments()", broker.object.instruments, list(symbols))
+    if not isinstance(found, Sequence) or not all(_usable(one) for one in found):
+        raise Unreachable(f"Expected instruments() to answer Instruments, was {found!r:.100}.", where=broker.label)
     known = {rules.symbol: rules for rules in found}
     return {symbol: known.get(symbol, Instrument(symbol, tradable=False)) for symbol in symbols}
+
+
+def _usable(one: Any) -> bool:
+    if not isinstance(one, Instrument):
+        return False
+    steps = (one.tick, one.lot, one.multiplier)
+    return all(step.is_finite() and step > 0 for step in steps) and one.min_notional.is_finite()
 
 
 def _frames(feed: Feed, stages: Sequence[Stage], panel: Panel, world: World) -> dict[str, tuple[Panel, int]]:

@@ -89,7 +89,7 @@ class Book:
             level("gate_refused", client_id=order.client_id, rule=refusal.rule, reason=refusal.reason)
             self._observers().notify("on_refusal", order=order, refusal=refusal)
         for event, text in report.alarms[report.fresh("alarms", len(report.alarms)) :]:
-            self._log.error(event, text=text)
+            self._log.error("alarm", what=event, text=text)
             self._alerts.raise_(Severity.ERROR, event, f"Book '{self.name}': {text}")
 
     def _tell_facts(self, report: Report) -> None:

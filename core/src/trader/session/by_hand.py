@@ -126,6 +126,7 @@ async def cancel(engine: Engine, beginning: str, report: Report, at: datetime) -
         if order.state is S.CLOSING:
             return f"{client_id} has ended at the venue; its last fills are awaited"
         ref = OrderRef(client_id, order.request.key, order.request.symbol, order.venue_id)
+        engine.withdrawn.add(client_id)
         await engine.cancel([ref], report, at, again=True, journal=True)
         return f"{client_id}: cancel asked for, it is {order.state} now"
     for one in engine.reconciler.foreign:

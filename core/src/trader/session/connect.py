@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from trader.env import World
-from trader.errors import Unreachable
+from trader.errors import PluginError, Unreachable
 from trader.model import Account, Unavailable
 from trader.settings import Connect
 
+SLIPS = (AssertionError, AttributeError, ImportError, LookupError, NameError, SystemExit, TypeError)
+"""What a plugin raises where its author slipped, told at once; anything else may be the network's doing."""
 LOST_AFTER = 3
 """So many silent looks in a row, and a broker counts as lost."""
 
@@ -29,10 +31,14 @@ def reach(connect: Connect, world: World, ask: Callable[[], Any], told: Callable
     for number in range(1, connect.tries + 1):
         try:
             return ask()
-        except Unreachable as error:
+        except (Unreachable, PluginError) as error:
+            if isinstance(error, PluginError) and isinstance(error.__cause__ or TypeError(), SLIPS):
+                raise
             told(number, error.what)
             pause = next(waits, None)
             if pause is None or world.stopping.is_set():
+                if isinstance(error, PluginError):
+                    raise
                 raise Unreachable(
                     f"{error.what} Given up after {number} {'try' if number == 1 else 'tries'}.",
                     where=error.where,
@@ -61,6 +67,10 @@ class Connection:
             self.up = False
             self._changed(False, why)
 
+    def retry(self) -> None:
+        """A person asked something of it: what was given up is tried again."""
+        self.given_up = False
+
     async def again(
         self,
         connect: Connect,
@@ -82,5 +92,5 @@ class Connection:
                 return True
             why = answer.reason if isinstance(answer, Unavailable) else str(answer)
         self.given_up = True
-        self._changed(False, f"given up after {connect.tries} tries: {why}")
+        self._changed(False, f"given up after {connect.tries} tries: {why} (to try again: trader reconcile)")
         return False

@@ -162,7 +162,7 @@ class Engine:
         self.unwanted: list[OrderRef] = []
         """Orders at the venue to be cancelled as soon as possible, whatever the journal says of them."""
         self.withdrawn: set[str] = set()
-        """Uncertain orders that a person cancelled: to be cancelled when they turn up."""
+        """Orders that a person cancelled, or that came back from the dead: to be cancelled wherever they work."""
         self._late: list[tuple[str, Any]] = []
         self._stateful = list(stateful)
         self._needs_bars = broker if isinstance(broker, NeedsBars) else None
@@ -276,10 +276,10 @@ class Engine:
         """Make journal and venue agree on everything; False if the venue did not answer all of it. What is being
         cancelled is asked for again: asking twice does what asking once does."""
         report.reconciled = await self.reconciler.everything(report, row, at)
-        await self._turned_up(report, at)
         if report.reconciled:
             await self.cancel([reference(order) for order in self.blotter.open()], report, at, again=True)
             self._conserve()
+        await self._turned_up(report, at)
         return report.reconciled
 
     async def _turned_up(self, report: Report, at: datetime) -> None:
@@ -289,8 +289,7 @@ class Engine:
             request = order.request
             report.alarm("order_revived", f"{request.symbol}: order {request.client_id} was taken for absent and "
                          "reached the venue after all; it is being cancelled")  # fmt: skip
-            if self.blotter.get(request.client_id) is not None:
-                refs.append(reference(order))
+            self.withdrawn.add(request.client_id)
         self.blotter.revived.clear()
         for client_id in [*self.withdrawn]:
             withdrawn = self.blotter.get(client_id)

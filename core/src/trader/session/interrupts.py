@@ -22,7 +22,7 @@ def complete(work: Coroutine[Any, Any, None]) -> None:
 
 
 class Signals:
-    """Ctrl-C and SIGTERM ask for a stop; a second one leaves at once, with the journal intact."""
+    """Ctrl-C, SIGTERM and a closing console ask for a stop; a second one leaves at once, with the journal intact."""
 
     def __init__(self, stop: Callable[[str], None]) -> None:
         self._stop = stop
@@ -31,7 +31,7 @@ class Signals:
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may hear signals
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             self._old[number] = signal.signal(number, self._first)
 
     def _first(self, number: int, _frame: Any) -> None:
@@ -42,3 +42,7 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for number, old in self._old.items():
             signal.signal(number, old)
+
+
+# A console that is closed: SIGHUP; on Windows SIGBREAK, which Ctrl-Break, closing, logging off and shutting down send.
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]

@@ -73,7 +73,8 @@ class Runner:
         self._wake.set()
 
     def ask(self, request: Request) -> None:
-        """Do this in the book's own time."""
+        """Do this in the book's own time; a person wants it."""
+        self.connection.retry()
         self.requests.append(request)
         self._wake.set()
 

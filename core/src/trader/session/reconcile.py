@@ -29,7 +29,7 @@ from trader.model import (
 from trader.orders.blotter import LIVE, LiveOrder
 from trader.orders.conservation import ours
 from trader.orders.differences import CASH, Difference, Differences, compare
-from trader.orders.journal import Booking, Move
+from trader.orders.journal import Booking, Move, fact_key
 from trader.orders.lifecycle import TERMINAL
 from trader.protocols import HasCashEvents
 from trader.session import asking
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(days=1)
+TAKEN = "taken into the book"
 STILL_RUNNING = 900.0
 """A call that its lane has given up may still send for so long, seconds; after that it is taken for dead."""
 
@@ -57,7 +58,7 @@ class Reconciler:
         self._has_cash = engine.broker if isinstance(engine.broker, HasCashEvents) else None
         self.differences = Differences(0.0 if engine.recorded else engine.policy.horizon_seconds)
         self.waiting: set[str] = set()
-        """Execution ids of trades that nobody can name while an order of their symbol is uncertain."""
+        """Keys (`fact_key`) of trades that nobody can name while an order of their symbol is uncertain."""
         self.foreign: list[OrderReport] = []
         """Orders at the venue that somebody else placed, as last shown."""
         self.shown_working = 0
@@ -95,9 +96,10 @@ class Reconciler:
         """What is new: ledger, orders, journal (one transaction), portfolio."""
         engine = self.engine
         owners: dict[str, LiveOrder | None] = {}
+        ended: dict[str, LiveOrder] = {}
         if not engine.recorded:
             fills = [fill for fill in fills if self._is_news(fill)]
-            owners = {fill.execution_id: await self._owner(fill) for fill in fills}
+            owners = {fact_key(fill): await self._owner(fill) for fill in fills}
         bookings: list[Booking] = []
         moves: list[Move] = []
         instruments, blotter, ledger = engine.market.instruments, engine.blotter, engine.ledger
@@ -105,9 +107,10 @@ class Reconciler:
         for fill in fills:
             order = blotter.by_key(fill.key)
             if order is None:
-                order = owners.get(fill.execution_id)
-                if order is not None:  # it may have become an open one meanwhile
-                    order = blotter.get(order.request.client_id) or order
+                order = owners.get(fact_key(fill))
+                if order is not None:  # it may have become an open one meanwhile, or have had a fill before this one
+                    name = order.request.client_id
+                    order = blotter.get(name) or ended.setdefault(name, order)
             rules = instruments.get(fill.symbol)
             if rules is None or (order is None and not engine.recorded):
                 bookings += self._not_ours(fill, rules, report)
@@ -115,7 +118,7 @@ class Reconciler:
             client_id = order.request.client_id if order is not None else None
             booking = ledger.after_fill(fill, client_id, rules)
             if booking is None:
-                bookings += self._corrections(fill, client_id, rules, report)
+                bookings += self._corrections(fill, rules, report, order=order, moves=moves)
                 continue
             bookings.append(booking)
             booked.append(fill)
@@ -132,7 +135,7 @@ class Reconciler:
     def _is_news(self, fill: Fill) -> bool:
         terms = self.engine.ledger.said(fill)
         if terms is None:
-            return self.opened_at is None or fill.time >= self.opened_at
+            return fill.quantity != 0 and (self.opened_at is None or fill.time >= self.opened_at)
         return terms != (fill.quantity, fill.price)
 
     def take_over(self, fills: Sequence[Fill], report: Report, row: int) -> None:
@@ -150,14 +153,31 @@ class Reconciler:
             report.fills += [one.fact for one in booked if isinstance(one.fact, Fill) and not one.apart]
             engine.standing.booked(booked, row)
 
-    def _corrections(self, fill: Fill, client_id: str | None, rules: Instrument, report: Report) -> list[Booking]:
+    def _corrections(
+        self,
+        fill: Fill,
+        rules: Instrument,
+        report: Report,
+        *,
+        order: LiveOrder | None = None,
+        moves: list[Move] | None = None,
+        apart: bool = False,
+    ) -> list[Booking]:
         """The venue shows other terms of an execution than were booked."""
-        pair = self.engine.ledger.corrected(fill)
-        if pair is None:
+        ledger = self.engine.ledger
+        known, pair = ledger.said(fill), ledger.corrected(fill)
+        if known is None or pair is None:
             return []
         report.alarm("execution_corrected", f"{fill.symbol}: the venue changed execution {fill.execution_id} to "
                      f"{fill.quantity:f} at {fill.price:f}; the difference is booked")  # fmt: skip
-        made = (self.engine.ledger.after_fill(one, client_id, rules) for one in pair)
+        client_id = order.request.client_id if order is not None else None
+        if order is not None and moves is not None and known[0] != fill.quantity:
+            moves.append(self.engine.blotter.corrected(order, fill.quantity - known[0], fill.time))
+        made = (
+            ledger.after_foreign(one, rules) if apart else ledger.after_fill(one, client_id, rules)
+            for one in pair
+            if one.quantity
+        )  # fmt: skip
         return [booking for booking in made if booking is not None]
 
     def _note_newest(self, fills: Sequence[Fill]) -> None:
@@ -281,7 +301,7 @@ class Reconciler:
         stored = engine.journal.find(fill.key, fill.venue_id)
         if stored is not None:
             return blotter.take_up(stored)
-        self.waiting.discard(fill.execution_id)
+        self.waiting.discard(fact_key(fill))
         if not blotter.uncertain(fill.symbol):
             return None
         # An order of ours may be there without our knowing its name: the venue is asked whose trade this is.
@@ -291,13 +311,13 @@ class Reconciler:
             owner = blotter.by_key(found.key)
             if owner is not None or (found.key and engine.policy.id_policy != "none"):
                 return owner
-        self.waiting.add(fill.execution_id)
+        self.waiting.add(fact_key(fill))
         return None
 
     def _not_ours(self, fill: Fill, rules: Instrument | None, report: Report) -> list[Booking]:
         """A trade by somebody else, as the policy has it. Nothing is foreign while an order of it is uncertain."""
         engine = self.engine
-        if fill.execution_id in self.waiting:
+        if fact_key(fill) in self.waiting:
             return []
         policy = engine.policy.external
         what = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} ({fill.execution_id})"
@@ -306,9 +326,9 @@ class Reconciler:
             outcome = "the book leaves it alone" if rules is not None else "the book does not trade this symbol"
         else:
             booking = engine.ledger.after_fill(fill, None, rules)
-            outcome = "taken into the book"
+            outcome = TAKEN
         if booking is None:
-            return self._corrections(fill, None, rules, report) if rules is not None else []
+            return self._corrections(fill, rules or Instrument(fill.symbol), report, apart=outcome != TAKEN)
         report.alarm("external_trade", f"Somebody else traded on this account: {what}; {outcome}")
         if policy == "halt":
             engine.block_book("halt", f"somebody else traded on the account: {what}")

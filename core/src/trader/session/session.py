@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -148,6 +148,7 @@ class Session:
             level=settings.observability.log_level,
             terminal=self._terminal,
         )
+        self.log = logger("session").bind(session=self.id)  # a logger is what the set-up was when it was made
         kit = Kit(settings, self._catalogue or catalogue(), self.world)
         opening.refuse_unlike(settings, kit, fresh)
         self.store, self._lock = opening.open_database(self, fresh)
@@ -459,19 +460,15 @@ def _quiet(_book: Book, _report: Report) -> None:
     """Nobody watches."""
 
 
-def _capabilities(part: Assembled) -> Mapping[str, Any]:
-    return part.broker.plugin.capabilities
-
-
 def _policy(part: Assembled) -> VenuePolicy:
     """What the manifest says of the venue, and the settings of the book."""
-    said, chosen = _capabilities(part), part.settings.reconcile
-    horizon = float(said.get("horizon_seconds", 600.0))
+    capabilities, chosen = part.broker.plugin.capabilities, part.settings.reconcile
+    horizon = float(capabilities.get("horizon_seconds", 600.0))
     return VenuePolicy(
         horizon_seconds=horizon,
-        late_arrival_bounded=bool(said.get("late_arrival_bounded", horizon == 0)),
-        watch_seconds=float(said.get("watch_seconds", 86_400.0)),
-        id_policy=str(said.get("id_policy", "forever")),
+        late_arrival_bounded=bool(capabilities.get("late_arrival_bounded", horizon == 0)),
+        watch_seconds=float(capabilities.get("watch_seconds", 86_400.0)),
+        id_policy=str(capabilities.get("id_policy", "forever")),
         external=chosen.external,
         cash_tolerance=Decimal(str(chosen.cash_tolerance)),
     )

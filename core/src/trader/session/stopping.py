@@ -38,7 +38,8 @@ async def wind_down(session: Session) -> None:
             session.log.error("shutdown", book=book.name, text=str(error))
     for book in session.books:
         for client_id, state in book.engine.open_orders():
-            session.log.warning("left_working", book=book.name, client_id=client_id, state=state)
+            level = session.log.info if session.recorded else session.log.warning
+            level("left_working", book=book.name, client_id=client_id, state=state)
 
 
 def _certain(book: Book) -> Callable[[], bool]:

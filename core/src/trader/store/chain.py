@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -106,14 +108,14 @@ def verify_chain(
     `since`: number and hash of an event that is known to be right; only what came after it is checked. `stop(number,
     hash)` is asked at every thousandth event that fits, and ends it there by answering True: `since` of the next time.
     """
-    with store.reading() as connection:
+    with store.reading() as connection, ExitStack() as stack:
         number, before = since
         if number and connection.execute(_HASH, {"of": number}).scalar() != before:
             return Broken(number, "", "the event that was right before is another one now, or missing")
-        check = _Check(connection, number)
-        for event in _stream(connection, order_event, order_event.c.seq > number):
+        check = _Check(stack, connection, number)
+        for event in _after(stack, connection, order_event, number):
             number += 1
-            facts = tuple(event)[:-2]
+            facts = tuple(event[:-2])
             wrong = _wrong(number, before, event, facts) or check.rows_of(event)
             if wrong is not None:
                 return wrong
@@ -137,15 +139,15 @@ def _wrong(number: int, before: bytes, event: Row, facts: Row) -> Broken | None:
 class _Check:
     """The rows that events stand for, read along with the events: each table once, in the order of its numbers."""
 
-    def __init__(self, connection: Connection, since: int) -> None:
+    def __init__(self, stack: ExitStack, connection: Connection, since: int) -> None:
         self._connection = connection
         self._tables = {
-            "decided": _Rows(_stream(connection, cycle, cycle.c.seq > since)),
-            "fill": _Rows(_stream(connection, fill, fill.c.seq > since)),
-            "cash": _Rows(_stream(connection, cash_event, cash_event.c.seq > since)),
+            "decided": _Rows(_after(stack, connection, cycle, since)),
+            "fill": _Rows(_after(stack, connection, fill, since)),
+            "cash": _Rows(_after(stack, connection, cash_event, since)),
         }
         of_cycles = select(*raw(intent)[:FIXED]).where(intent.c.cycle > since).order_by(intent.c.cycle, intent.c.line)
-        self._intents = _Rows(_streamed(connection, of_cycles))
+        self._intents = _Rows(stream(stack, connection, of_cycles))
 
     def rows_of(self, event: Row) -> Broken | None:
         """What is wrong with the rows of an event; and rows up to it that no event stands for."""
@@ -190,7 +192,7 @@ class _Rows:
         """All with this number."""
         found = []
         while self.next == seq and self._row is not None:
-            found.append(self._row)
+            found.append(tuple(self._row))
             self._advance()
         return found
 
@@ -200,15 +202,14 @@ _STEP = 1000
 _DIGEST = order_event.columns.keys().index("digest")
 
 
-def _stream(connection: Connection, table: Table, which: ColumnElement[bool]) -> Iterator[Row]:
-    return _streamed(connection, select(*raw(table)).where(which).order_by(table.c.seq))
+def _after(stack: ExitStack, connection: Connection, table: Table, since: int) -> Iterator[Row]:
+    return stream(stack, connection, select(*raw(table)).where(table.c.seq > since).order_by(table.c.seq))
 
 
-def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Row]:
-    result = connection.execute(statement, execution_options={"yield_per": _STEP})
-    for part in result.partitions():
-        for row in part:
-            yield tuple(row)
+def stream(stack: ExitStack, connection: Connection, statement: Select[Any]) -> Iterator[Any]:
+    """Rows as they are read, some at a time; `stack` ends what is not read to its end."""
+    result = stack.enter_context(connection.execute(statement, execution_options={"yield_per": _STEP}))
+    return chain.from_iterable(result.partitions())
 
 
 def raw(table: Table) -> list[ColumnElement[Any]]:

@@ -60,6 +60,7 @@ _SAYINGS = (  # part of the driver's message (lower case), what happened, what t
             "failed to resolve",
             "connection timeout",
             "starting up",
+            "not yet accepting",
             "shutting down",
             "in recovery mode",
         ),

@@ -51,6 +51,8 @@ class Lease(Lock):
             first: Any = None
             while not self._take(connection):
                 seen = _look(connection, self.name)
+                if seen is None:  # released and removed by a person, between the two questions
+                    continue
                 first = first or seen
                 renewed = (seen.epoch, seen.ends) != (first.epoch, first.ends)
                 if renewed or not wait or seen.now - first.now > self.ttl * 1e6:

@@ -7,6 +7,7 @@ got the last commits, a log that was truncated. The mark does.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -42,6 +43,8 @@ def write_mark(store: Store, path: Path) -> None:
             os.fsync(stream.fileno())  # a mark without content would look like a damaged one
         part.replace(path)
     except OSError as problem:
+        with suppress(OSError):
+            part.unlink()
         raise StoreError(f"It cannot be written: {problem.strerror}.", where=str(path)) from None
 
 

@@ -72,7 +72,11 @@ def cycle(store: Store, book: str, which: int | str | None = None) -> Facts | No
 
 def latest_cycle_touching(store: Store, symbol: str, book: str | None = None) -> Facts | None:
     """The newest cycle with an order in the symbol, whole as from `cycle`; denied orders count."""
-    wanted = select(func.max(s.intent.c.cycle)).where(s.intent.c.symbol == symbol)
+    wanted = (
+        select(func.max(s.intent.c.cycle))
+        .join(s.cycle, s.cycle.c.seq == s.intent.c.cycle)
+        .where(s.intent.c.symbol == symbol, s.cycle.c.number > 0)
+    )
     if book is not None:
         wanted = wanted.where(s.intent.c.book == book)
     statement = _cycles(None).add_columns(s.cycle.c.decision, s.cycle.c.seq)
@@ -81,7 +85,8 @@ def latest_cycle_touching(store: Store, symbol: str, book: str | None = None) ->
 
 
 def _cycles(book: str | None) -> Select[Any]:
-    statement = select(*_CYCLE).where(s.cycle.c.epoch == _NEWEST).order_by(s.cycle.c.seq.desc())
+    decided = (s.cycle.c.epoch == _NEWEST, s.cycle.c.number > 0)  # 0: what a person did by hand
+    statement = select(*_CYCLE).where(*decided).order_by(s.cycle.c.seq.desc())
     return statement if book is None else statement.where(s.cycle.c.book == book)
 
 

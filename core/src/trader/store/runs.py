@@ -82,8 +82,9 @@ def stop_session(store: Store, session_id: str, exit_reason: str) -> None:
 def died_in_a_row(store: Store) -> int:
     """How many of the newest sessions died one after the other before they decided a cycle: no end, and no cycle.
 
-    A session that ended by itself or decided a cycle ends the row, and so does the moment when a person last lifted
-    the kill switch. A session that runs looks as if it had died: ask before `start_session`.
+    A session that ended by itself or decided a cycle (number 0, what a person did by hand, is none) ends the row, and
+    so does the moment when a person last lifted the kill switch. A session that
+    runs looks as if it had died: ask before `start_session`.
     """
     lifted = last_lifted(store, EVERYTHING)
     newest = select(session.c.id, session.c.started_at, session.c.stopped_at)
@@ -92,6 +93,6 @@ def died_in_a_row(store: Store) -> int:
         since = lifted.lifted_at if lifted is not None else None
         endless = takewhile(lambda row: row.stopped_at is None and (since is None or row.started_at > since), rows)
         names: list[str] = [row.id for row in endless]
-        decided = select(cycle.c.session).where(cycle.c.session.in_(names)).distinct()
+        decided = select(cycle.c.session).where(cycle.c.session.in_(names), cycle.c.number > 0).distinct()
         busy = set(connection.execute(decided).scalars()) if names else set()
     return sum(1 for _ in takewhile(lambda name: name not in busy, names))

@@ -1,0 +1,13 @@
+"""Never asked: the strategy answers with weights."""
+
+from trader.hookspecs import hookimpl
+from trader.testing.trading import EqualWeights
+
+from dealing_room.parts import Settings
+
+__all__ = ["Settings"]
+
+
+@hookimpl
+def provide_allocator(settings, env):
+    return EqualWeights()

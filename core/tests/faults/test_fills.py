@@ -1,0 +1,284 @@
+"""Fills are facts: booked once, in every state of their order, whatever road they come by and whenever they are seen."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from msgspec import structs
+from trader.model import Fill, Instrument, OrderState, Side
+from trader.simulation import Faults
+
+D = Decimal
+
+
+def hidden(_real, _since):
+    """The venue shows no fills yet."""
+    return []
+
+
+def also(*more):
+    """The venue's fills, and these."""
+    return lambda real, since: [*real(since), *more]
+
+
+def fill_of(room, client_id, execution_id, quantity, price=100):
+    """One more execution of an order, as the venue would show it."""
+    order = next(one for one in room.orders() if one["client_id"] == client_id)
+    return Fill(
+        execution_id, client_id, order["venue_id"], order["symbol"], Side(order["side"]), D(quantity), D(price), D(0),
+        room.time.now(),
+    )  # fmt: skip
+
+
+def test_F25_closed_before_its_fills_are_shown(room):
+    """The order is closing, and counts, until the fills sum up to what the venue says was filled."""
+
+    async def story():
+        client_id = await room.order()
+        room.always("fills", hidden)
+        room.trade(volume=60)
+        room.trade(volume=40)
+        await room.reconcile()
+        assert room.state(client_id) == "closing" and room.engine.blotter.get(client_id).remaining == 100
+        await room.cycle()
+        assert len(room.orders()) == 1 and room.held() == 0 and room.blocks() == set()
+        room.always("fills", lambda real, since: real(since)[:1])
+        await room.reconcile()
+        assert room.state(client_id) == "closing" and room.held() == 60
+        room.always("fills", None)
+        await room.reconcile()
+        assert room.steps(client_id)[-1] == "filled"
+        room.agree()
+
+    room.play(story)
+
+
+def test_F26_the_same_fill_again(make_room):
+    """By the stream and by a query, twice by the stream, again after a restart: it is booked once."""
+    room = make_room(stream=True, faults=Faults(stream_duplicated=1))
+
+    async def story():
+        await room.order()
+        room.trade(volume=30)
+        room.trade(volume=70)
+        await room.until(lambda: room.held() == 100, seconds=15)
+        await room.reconcile()
+        room.agree()
+
+    async def again():
+        await room.reconcile()
+        room.agree()
+
+    room.play(story)
+    room.play(again)
+    assert len(room.fills()) == 2 and len(room.heard["fill"]) == 2
+
+
+@pytest.mark.parametrize("how", ["the store fails", "the process dies"])
+def test_F27_a_booking_that_is_lost_half_way(room, how):
+    """A fill counts as known only with its booking: it is booked when the store is back, or at the next start."""
+
+    async def story():
+        await room.order()
+        room.trade()
+        if how == "the process dies":
+            room.die_at("fills>commit")
+            await room.sleep(60)
+        room.store_fails = "write"
+        await room.sleep(30)
+        assert room.held() == 0 and len(room.told("store_failed")) == 1
+        room.store_fails = ""
+        await room.until(lambda: room.held() == 100, seconds=60)
+        room.agree()
+
+    async def again():
+        assert room.held() == 100
+        room.agree()
+
+    if room.play(story) is None:
+        room.play(again)
+    assert [fill.quantity for fill in room.heard["fill"]] == [100]
+
+
+def test_F28_an_execution_is_corrected(room):
+    """The old booking is undone and the new one made, once; people are told. So again for a second correction."""
+
+    async def story():
+        await room.hold()
+        (fill,) = room.venue.truth_fills()
+        for price in (D("99.50"), D("101.25")):
+            room.venue.correct(fill.execution_id, price)
+            await room.reconcile()
+            await room.reconcile()
+            assert room.held() == 100 and room.cash() == room.venue.truth_cash() == 100_000 - 100 * price
+            assert room.engine.ledger.holdings["AAA"].price == price
+        assert len(room.told("execution_corrected")) == 2 and room.blocks() == set()
+
+    async def again():
+        await room.reconcile()
+        assert len(room.fills()) == 5 and room.cash() == room.venue.truth_cash()
+
+    room.play(story)
+    room.play(again)
+    assert len(room.told("execution_corrected")) == 2
+
+
+@pytest.mark.parametrize("now", ["30", "50"])
+def test_F28_the_quantity_of_an_execution_is_corrected(room, now):
+    """The position and what is left of the order follow the venue's last word; the order ends when the venue says so."""
+
+    def corrected(real, since):
+        return [
+            structs.replace(fill, quantity=D(now)) if fill.quantity == 40 and told else fill for fill in real(since)
+        ]
+
+    told = []
+
+    async def story():
+        client_id = await room.order()
+        room.always("fills", corrected)
+        room.trade(volume=40)
+        await room.reconcile()
+        told.append(True)
+        await room.reconcile()
+        assert room.held() == D(now) and room.engine.blotter.get(client_id).filled == D(now)
+        room.trade(volume=60)  # the venue thinks of 40 and 60; by its corrected list it is less or more
+        room.always("order", lambda real, ref: structs.replace(real(ref), filled=D(now) + 60))
+        await room.reconcile()
+        await room.reconcile()
+        assert room.state(client_id) == "filled" and room.held() == D(now) + 60
+
+    room.play(story)
+
+
+def test_F29_execution_ids_that_come_again_in_another_symbol(make_room):
+    """Two symbols' fills of one id are two facts, each booked for its own order; also where the venue shows no key."""
+    room = make_room(horizon=300)
+
+    def same_id(real, since):
+        return [structs.replace(fill, execution_id="7", key="") for fill in real(since)]
+
+    async def story():
+        room.always("fills", hidden)
+        room.always("order", lambda real, ref: structs.replace(real(ref), filled=D(0), state=OrderState.CANCELED))
+        room.want = {"AAA": 0.1, "BBB": 0.2}
+        await room.cycle()
+        ids = {one["symbol"]: one["client_id"] for one in room.orders()}
+        room.trade()
+        await room.reconcile()
+        assert {one["state"] for one in room.orders()} == {"canceled"}
+        room.always("fills", same_id)
+        room.want = {}
+        await room.reconcile()
+        assert {(one["symbol"], one["execution_id"], one["client_id"]) for one in room.fills()} == {
+            ("AAA", "7", ids["AAA"]), ("BBB", "7", ids["BBB"])
+        }  # fmt: skip
+        assert (room.held("AAA"), room.held("BBB")) == (100, 200) and room.cash() == room.venue.truth_cash()
+
+    room.play(story)
+
+
+def test_F30_fills_without_an_id(room):
+    """An id that the broker makes from what the fill says is the same each time, and the fill is booked once; a fill
+    without any id is no answer, and books nothing."""
+
+    def unnamed(real, since):
+        return [structs.replace(fill, execution_id="") for fill in real(since)]
+
+    def made(real, since):
+        total, found = D(0), []
+        for fill in real(since):
+            total += fill.quantity
+            found.append(structs.replace(fill, execution_id=f"{fill.venue_id}/{total}/{fill.price}"))
+        return found
+
+    async def story():
+        await room.order()
+        room.trade(volume=40)
+        room.always("fills", unnamed)
+        assert any("broker answered" in one for one in (await room.reconcile())["unavailable"])
+        assert room.fills() == []
+        room.always("fills", made)
+        await room.reconcile()
+        room.trade(volume=60)
+        await room.reconcile()
+        assert room.held() == 100 and len(room.fills()) == 2
+
+    async def again():
+        await room.reconcile()
+        assert room.held() == 100 and len(room.fills()) == 2
+
+    room.play(story)
+    room.play(again)
+
+
+def test_F34_a_fill_after_the_end(room):
+    """It is booked all the same; its order keeps its end, people are told, and the symbol is halted."""
+
+    async def story():
+        client_id = await room.order()
+        room.venue.manual_cancel("V1")
+        room.want = {}
+        await room.reconcile()
+        assert room.state(client_id) == "canceled"
+        room.always("fills", also(fill_of(room, client_id, "late-1", 30)))
+        await room.reconcile()
+        assert room.held() == 30 and room.cash() == 97_000 and room.state(client_id) == "canceled"
+        assert room.fills()[0]["client_id"] == client_id and room.orders()[0]["filled"] == 30
+        assert len(room.told("illegal_transition")) == 1 and ("main/AAA", "halt") in room.blocks()
+        room.want["AAA"] = 0.2
+        await room.cycle()
+        assert len(room.orders()) == 1
+
+    room.play(story)
+
+
+def test_F35_more_is_filled_than_was_ordered(room):
+    """Every fill is booked, the symbol is halted, people are told."""
+
+    async def story():
+        client_id = await room.order()
+        room.trade()
+        room.always("fills", also(fill_of(room, client_id, "over-1", 20)))
+        await room.reconcile()
+        assert room.held() == 120 and room.cash() == 88_000 and room.state(client_id) == "filled"
+        assert ("main/AAA", "halt") in room.blocks()
+        assert any("120 filled, 100 ordered" in text for text in room.told("illegal_transition"))
+
+    room.play(story)
+
+
+def test_F105_a_fee_in_what_was_bought(make_room):
+    """The position is smaller by the fee, so that what is left can be sold whole, and the rest stays as dust."""
+    coin = Instrument("BTC/USDT", lot=D("0.001"), tick=D("0.01"))
+    room = make_room(symbols=("BTC/USDT", "AAA"), rules=(coin,), base_fee="0.0015")
+
+    async def story():
+        await room.hold("BTC/USDT", 0.1)
+        assert room.held("BTC/USDT") == D("99.85") and room.cash() == 90_000
+        room.agree()
+        assert room.blocks() == set()
+        room.want["BTC/USDT"] = 0.0
+        await room.cycle()
+        room.trade()
+        await room.reconcile()
+        assert room.held("BTC/USDT") == D(0) and room.venue.truth_positions().get("BTC/USDT", D(0)) == 0
+        room.want["BTC/USDT"] = 0.01
+        await room.cycle()
+        room.trade()
+        await room.reconcile()
+        room.want["BTC/USDT"] = 0.0
+        await room.cycle()
+        room.trade()
+        await room.reconcile()
+        room.agree()
+        assert D(0) < room.held("BTC/USDT") < D("0.001") and room.blocks() == set()
+        await room.cycle()
+        assert all(isinstance(one["decided_at"], datetime) for one in room.orders()) and len(room.orders()) == 4
+
+    async def again():
+        await room.reconcile()
+        room.agree()
+
+    room.play(story)
+    room.play(again)
