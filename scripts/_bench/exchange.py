@@ -124,6 +124,6 @@ class Exchange:
         """The account that `keep` wrote."""
         kept = msgspec.json.decode(text, type=Kept)
         exchange = cls(kept.account.time)
-        exchange._account, exchange._fills, exchange._count = kept.account, kept.fills, kept.count
+        exchange._account, exchange._fills, exchange.count = kept.account, kept.fills, kept.count
         exchange._held = {position.symbol: position.quantity for position in kept.positions}
         return exchange

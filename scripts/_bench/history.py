@@ -38,7 +38,7 @@ def live_through(folder: Path, bars: Bars) -> Life:
     strategy = ReadyWeights(bars, np.repeat(shares[:, None], len(bars.symbols), axis=1))
     clock = VirtualClock(instant(bars.start[0]))
     exchange = Exchange(clock.now(), parts=PARTS)
-    with live_book(folder, market, strategy, exchange, lane=InlineLane(), clock=clock) as engine:
+    with live_book(folder, market, strategy, exchange, clock, lane=InlineLane()) as engine:
         at_once(_trade(engine, clock))
     fills = len(exchange.fills(instant(bars.start[0])))
     return Life(exchange.count, fills, exchange.keep(clock.now() - timedelta(days=2)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
-from trader.clock import Clock, SystemClock
+from trader.clock import Clock
 from trader.cycle.balancer import Threshold
 from trader.cycle.market import Market
 from trader.orders.gate import Gate
@@ -25,23 +23,15 @@ from trader.testing.trading import EqualWeights
 from _bench.exchange import Exchange
 from _bench.parts import desk_of
 
-T = TypeVar("T")
 BOOK, VENUE = "main", "bench"
-Moment = Callable[[str], None]
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """On an event loop of its own."""
-    return asyncio.run(work)
 
 
 @contextmanager
 def live_book(
-    folder: Path, market: Market, strategy: Strategy, exchange: Exchange, *, lane: Lane | None = None,
-    clock: Clock | None = None, moment: Moment | None = None,
+    folder: Path, market: Market, strategy: Strategy, exchange: Exchange, clock: Clock, *, lane: Lane | None = None,
+    moment: Callable[[str], None] | None = None,
 ) -> Iterator[Engine]:  # fmt: skip
     """The book whose journal is `folder`/trader.db, new or as it was left. `moment` hears when a decision begins."""
-    clock = clock or SystemClock()
     store = open_store(folder / "trader.db", clock=clock)
     thread = lane or ThreadLane("bench", timeout=60.0)
     try:

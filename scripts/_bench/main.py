@@ -16,7 +16,7 @@ from _bench import page, peers
 from _bench.programs import ROOT, Failed
 from _bench.result import Conditions, Result
 
-NAMES = ("startup", "decision", "w2", "journal", "run")
+NAMES = ("startup", "restart", "decision", "w2", "journal", "orders", "reconcile", "run")
 PEERS = "TRADER_BENCH_PEERS"
 
 
@@ -48,7 +48,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Measure trader, side by side with what it is compared to.",
-        epilog="scripts/bench peers FOLDER installs llm, datasette and bt to compare with.",
+        epilog="scripts/bench peers FOLDER installs llm, datasette, bt and nautilus_trader to compare with.",
     )
     parser.add_argument("names", nargs="*", metavar="NAMES", help=f"some of {', '.join(NAMES)}; all if none is named")
     parser.add_argument("--quick", action="store_true", help="a small size: see that it runs, judge nothing")

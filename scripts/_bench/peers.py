@@ -9,7 +9,11 @@ from pathlib import Path
 
 from _bench.programs import Failed
 
-VERSIONS = {"plugins": ("llm==0.36", "datasette==0.65.5"), "bt": ("bt==1.4.1",)}
+VERSIONS = {
+    "plugins": ("llm==0.36", "datasette==0.65.5"),
+    "bt": ("bt==1.4.1",),
+    "nautilus": ("nautilus_trader==1.221.0",),
+}
 """Environment -> what is installed into it: the versions that the targets were set against."""
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 from trader.cycle.market import instant64
 from trader.hookspecs import hookimpl
-from trader.model import Bars
+from trader.model import Array, Bars
 from trader.protocols import Env
 
 from _bench.bars import bars_until
@@ -44,9 +43,15 @@ class Walks:
         every = self._bars
         rows = (every.end > instant64(start)) & (every.end <= instant64(end))
         place = {symbol: column for column, symbol in enumerate(every.symbols)}
-        cut = np.ix_(rows, [place[symbol] for symbol in symbols])
-        prices = (values[cut] for values in (every.open, every.high, every.low, every.close, every.volume))
-        return Bars(tuple(symbols), timeframe, every.start[rows], every.end[rows], *prices)
+        columns = [place[symbol] for symbol in symbols]
+
+        def cut(values: Array) -> Array:
+            return values[rows][:, columns]
+
+        return Bars(
+            tuple(symbols), timeframe, every.start[rows], every.end[rows], cut(every.open), cut(every.high),
+            cut(every.low), cut(every.close), cut(every.volume),
+        )  # fmt: skip
 
 
 @hookimpl

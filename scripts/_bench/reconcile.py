@@ -1,11 +1,12 @@
 """How long it takes to agree with a venue on a thousand open orders, of trader's own time: the venue answers at once.
 
-Three cases: the program was killed while it sent, so that each order was possibly sent; nothing happened; each order was
-filled meanwhile. Beside them the same number of rows into SQLite, one commit a row.
+Three cases: the program was killed while it sent, so that each order was possibly sent; nothing happened; each order
+was filled meanwhile. Beside them the same number of rows into SQLite, one commit a row.
 """
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,11 +27,17 @@ from trader.session.engine import Engine, Report
 from _bench.bars import made_up_bars
 from _bench.exchange import Exchange
 from _bench.journal import raw
-from _bench.live_book import live_book, run
+from _bench.live_book import live_book
 from _bench.parts import ReadyWeights, market_of
 from _bench.result import Conditions, Result, Target
 
 NAME = "reconcile"
+
+
+class Killed(BaseException):
+    """The program ended there."""
+
+
 FILLED = "each was filled meanwhile"
 CASES: dict[str, Callable[[Engine], Callable[[Report, int, datetime], Awaitable[bool]]]] = {
     "each was possibly sent": lambda engine: engine.awaken,
@@ -69,10 +76,10 @@ def reconcile(folder: Path, orders: int) -> dict[str, float]:
     market, strategy = market_of(bars), ReadyWeights(bars, np.full(bars.close.shape, 0.9 / orders))
     clock = VirtualClock(instant(bars.start[0]))
     exchange = Exchange(clock.now())
-    with live_book(folder, market, strategy, exchange, clock=clock) as engine:
-        run(_die_sending(engine))
-    with live_book(folder, market, strategy, exchange, clock=clock) as engine:
-        return run(_cases(engine, exchange, orders))
+    with live_book(folder, market, strategy, exchange, clock) as engine:
+        asyncio.run(_die_sending(engine))
+    with live_book(folder, market, strategy, exchange, clock) as engine:
+        return asyncio.run(_cases(engine, exchange, orders))
 
 
 async def _die_sending(engine: Engine) -> None:
@@ -80,11 +87,11 @@ async def _die_sending(engine: Engine) -> None:
 
     def die(point: str) -> None:
         if point == "broker>journal":
-            raise KeyboardInterrupt
+            raise Killed
 
     await open_book(engine, Report(), 0, engine.clock.now())
     engine.point = die
-    with suppress(KeyboardInterrupt):
+    with suppress(Killed):
         await engine.step(0)
 
 

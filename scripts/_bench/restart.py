@@ -59,7 +59,7 @@ def measure(conditions: Conditions) -> Iterator[Result]:
             replayed.append(took[2])
     what = f"session with {life.orders:,} orders and {life.fills:,} fills behind it, to its first decision"
     seconds, again, judged = median(first), median(replayed), not conditions.quick
-    yield Result(NAME, what, seconds, "s", f"with {little.orders:,} orders", median(base), Target(5.0), judged)
+    yield Result(NAME, what, seconds, "s", f"the same with {little.orders:,} orders", median(base), Target(5.0), judged)
     yield Result(NAME, what, seconds, "s", "replay of every event", again, Target(0.2, "ratio"), judged)
 
 

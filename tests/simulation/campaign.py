@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .exhaustive import Case
+    from .profile import Profile
 
 TESTS = Path(__file__).resolve().parent.parent
 WORKERS = min(2, os.cpu_count() or 1)
@@ -66,13 +67,13 @@ class Tally:
             self.failed.append(played)
 
 
-def play(seed: int, mutant: str | None = None) -> Played:
-    """One seed, in this process."""
+def play(seed: int, mutant: str | None = None, profile: Profile | None = None) -> Played:
+    """One seed, in this process. `profile`: instead of the seed's own."""
     from .mutants import planted
     from .run import run
 
     with planted(mutant):
-        history = run(seed)
+        history = run(seed, profile=profile)
     return Played(
         seed, history.digest, history.crashes, history.starts, history.sends, history.fills, history.hours,
         [str(each) for each in history.violations],
@@ -107,9 +108,13 @@ def spread(
     path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     crew = [
         subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
             env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
+        )
         for _ in range(workers)
     ]
     at_work: dict[int, dict[str, Any]] = {}
@@ -183,8 +188,15 @@ def seeds(
     return tally
 
 
-def hunt(names: Sequence[str], limit: int, *, whole: bool = False, first: int = 0, workers: int = WORKERS,
-         each: Callable[[str, int, Played | None], None] | None = None) -> dict[str, tuple[int, int]]:  # fmt: skip
+def hunt(
+    names: Sequence[str],
+    limit: int,
+    *,
+    whole: bool = False,
+    first: int = 0,
+    workers: int = WORKERS,
+    each: Callable[[str, int, Played | None], None] | None = None,
+) -> dict[str, tuple[int, int]]:
     """Play each mutant until it is found, on `limit` seeds at most; mutant -> (seeds that found it, seeds played).
     `whole`: on all of them, for a count."""
     found = dict.fromkeys(names, 0)

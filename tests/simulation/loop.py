@@ -81,6 +81,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._failed(error)
 
     def _heard(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "callback" not in context["message"]:
+            return  # what the garbage collector finds, it finds at no certain time
         error = context.get("exception")
         self._failed(error if isinstance(error, BaseException) else RuntimeError(context["message"]))
 

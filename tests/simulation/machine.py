@@ -1,8 +1,8 @@
-"""The same world and the same sessions, driven by Hypothesis: it writes small stories of faults, crashes and people step
-by step, and where one breaks an invariant, it looks for the shortest that still does.
+"""The same world and the same sessions, driven by Hypothesis: it writes small stories of faults, crashes and people,
+step by step, and where one breaks an invariant, it looks for the shortest that still does.
 
-Nothing is drawn by the world itself: calls are answered unless a step spoiled the next one, and the process dies where a
-step says so.
+Nothing is drawn by the world itself: calls are answered unless a step spoiled the next one, and the process dies where
+a step says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from trader.model import Fill, Side, Signals
-from trader.safety.kill import Trip, write_stop
+from trader.safety.stop import Trip, write_stop
 from trader.session import Session
 from trader.simulation.faults import Dice, Fault, Faults
 
@@ -49,9 +49,9 @@ DOORS = (
     "journal>commit", "commit>send", "gate>broker", "broker>journal", "fills>commit", "fill>tell", "query>apply",
     "cancel>send", "cancel>journal", "connect>reconcile", "start>ready", "commit", "committed", "lane.arrive",
 )  # fmt: skip
-CALM = {
-    "seconds": 1e9, "symbols": 2, "horizon": 15.0, "volume": 150.0, "timeout": 5.0, "reconcile": 10.0, "heartbeat": 20.0,
-    "line": Line(travel=0.1),
+CALM: dict[str, Any] = {
+    "seconds": 1e9, "symbols": 2, "horizon": 15.0, "volume": 150.0, "timeout": 5.0, "reconcile": 10.0,
+    "heartbeat": 20.0, "line": Line(travel=0.1),
     # What is declared here is never drawn: it only tells apart what a call is (see `_fate`).
     "faults": Faults(
         submit_lost=1.0, cancel_lost_reply=1.0, query_failed=1.0, late_seconds=8.0, order_lag=1.0, fill_lag=2.0,
@@ -116,7 +116,7 @@ class Stories(RuleBasedStateMachine):
             self._task = process.loop.create_task(session._run(None, None, lambda _book, _report: None))
         except Crash:
             self._dead("crash")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a session is told
             world.history.errors.append((process.life, "session", f"{type(error).__name__}: {error}"))
             self._dead(type(error).__name__)
 
@@ -151,7 +151,7 @@ class Stories(RuleBasedStateMachine):
             self._session.shutdown()
         except Crash:
             how = "crash"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a session is told
             how = type(error).__name__
             self.world.history.errors.append((len(self.world.history.lives), "session", f"{how}: {error}"))
         self._dead(how)

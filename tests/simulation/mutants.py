@@ -38,6 +38,7 @@ from trader.safety import halts
 from trader.safety.sweep import Swept
 from trader.session import killing, reconcile
 from trader.session.engine import Engine
+from trader.session.lanes import Priority
 from trader.session.reconcile import Reconciler
 from trader.session.standing import Standing
 from trader.store.database import Store
@@ -118,7 +119,7 @@ def _send_first(plot: Plot) -> None:
     async def send(self: Engine, approved: Any, report: Any, at: Any) -> None:
         if not approved:
             return
-        answers = await self.lane.each(0, self.gate.submit, approved, late=self._answered_late)
+        answers = await self.lane.each(Priority.SUBMIT, self.gate.submit, approved, late=self._answered_late)
         real, late = self.journal.__dict__.pop("late")
         real(*late[0])
         moves: list[Any] = []
@@ -161,7 +162,7 @@ def _blind_resend(plot: Plot) -> None:
         doubtful = [order.request for order in self.blotter.open() if order.state is S.SUBMITTING]
         answered = await awoken(self, report, row, at)
         self.gate.committed(doubtful)
-        await self.lane.each(1, self.gate.submit, [Approved(request) for request in doubtful])
+        await self.lane.each(Priority.SUBMIT, self.gate.submit, [Approved(request) for request in doubtful])
         return bool(answered)
 
     awoken = plot.put(Engine, "awaken", awaken)
@@ -218,8 +219,7 @@ def _cancel_as_closed(plot: Plot) -> None:
     def outcome(self: Blotter, client_id: str, answer: Outcome, at: Any) -> Any:
         order = self._open.get(client_id)
         if order is not None and order.state is S.CANCEL_SENT and isinstance(answer, Accepted):
-            ended = [self._move(order, S.CLOSING, Cause.REPORT, at), self._move(order, S.CANCELED, Cause.REPORT, at)]
-            return ended
+            return [self._move(order, S.CLOSING, Cause.REPORT, at), self._move(order, S.CANCELED, Cause.REPORT, at)]
         return judged(self, client_id, answer, at)
 
     judged = plot.put(Blotter, "cancel_outcome", outcome)

@@ -184,8 +184,6 @@ class _Play:
         """The end: what is in the database belongs to the trace."""
         history, query = self.history, self.world.rows
         history.now = self.world.timeline.now
-        if self._checks is not None:
-            history.violations = list(self._checks.end())
         history.trips = [
             Trip(_moment(since), None if lifted is None else _moment(lifted), reason)
             for since, lifted, reason in query("SELECT since, lifted_at, reason FROM block WHERE scope = '*'")
@@ -193,6 +191,8 @@ class _Play:
         history.answers = [tuple(row) for row in query("SELECT kind, state, coalesce(answer, '') FROM command")]
         for (digest,) in query("SELECT hash FROM order_event ORDER BY seq DESC LIMIT 1"):
             self.world.note(f"journal {digest.hex()}")
+        if self._checks is not None:
+            history.violations = list(self._checks.end())
 
 
 def _moment(micros: int) -> Any:

@@ -106,15 +106,20 @@ class SimStreamBroker(SimBroker):
     def stream_orders(self) -> Iterator[Fill | OrderReport | Account | Reset | Idle]:
         self._client.close()
         self._world.note("stream")
-        return self._listened(self._client.stream_orders())
+        # Held here: whoever drops it ends it when it is closed or the next one begins, not when garbage is collected.
+        self._stream = self._listened(self._client.stream_orders())
+        return self._stream
 
     def _listened(self, stream: Iterator[Any]) -> Iterator[Any]:
-        for event in stream:
-            self._process.touch()
-            self._world.feed()
-            if not isinstance(event, Idle):
-                self._world.note(f"stream -> {type(event).__name__}")
-            yield event
+        try:
+            for event in stream:
+                self._process.touch()
+                self._world.feed()
+                if not isinstance(event, Idle):
+                    self._world.note(f"stream -> {type(event).__name__}")
+                yield event
+        finally:
+            self._client.close()
 
 
 class SimBars:

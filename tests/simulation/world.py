@@ -174,7 +174,8 @@ class SimWorld:
     def raised(self, alert: Alert) -> None:
         """An alert was raised."""
         self.history.alerts.append(Raised(self.timeline.now, len(self.history.lives), alert))
-        self.note(f"alert {alert.severity} {alert.event}: {alert.text}")
+        # The folder has another name in each run.
+        self.note(f"alert {alert.severity} {alert.event}: {alert.text}".replace(str(self.folder), "."))
         if self.people is not None:
             if alert.event == "kill_switch":
                 self.people.alarmed()

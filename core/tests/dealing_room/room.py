@@ -71,8 +71,8 @@ class Room(Acts, Eyes):
     def __init__(
         self, folder, monkeypatch, *, symbols=("AAA", "BBB"), horizon=30, bounded=True, ids="forever", stream=False,
         reconcile="interval_seconds = 20", shutdown="grace = 20",
-        connect="tries = 40, first_seconds = 1, longest_seconds = 10", text="", books=("main",), terms=None, base_fee=0,
-        rules=(), cash=100_000, faults=None, expiry=None,
+        connect="tries = 400, first_seconds = 1, longest_seconds = 10", text="", books=("main",), terms=None,
+        base_fee=0, rules=(), cash=100_000, faults=None, expiry=None,
     ):  # fmt: skip
         monkeypatch.setattr(loading, "load", _load)
         self.folder, self.symbols, self.stream = folder, symbols, stream

@@ -5,7 +5,6 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trader.errors import IllegalTransition
 from trader.model import Accepted, OrderState, Refusal, Rejected, Unknown
 from trader.orders.blotter import Blotter
 from trader.orders.journal import OpenOrder

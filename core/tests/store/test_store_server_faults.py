@@ -104,7 +104,7 @@ def test_a_database_that_does_not_exist_is_an_error(server, opened):
         opened(server.get_uri(database="nowhere"))
 
 
-def test_F71_a_connection_that_was_lost_meanwhile_is_made_anew_without_a_word(store, journal, make, server):
+def test_F60_a_connection_that_was_lost_meanwhile_is_made_anew_without_a_word(store, journal, make, server):
     """The server ended an idle connection: nothing was asked of it, so the next transaction and reader connect anew."""
     journal.decided(make.record(1), [make.request("a")], [], {})
     server.psql(TERMINATE)

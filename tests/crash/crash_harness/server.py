@@ -18,19 +18,18 @@ from decimal import Decimal
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-from trader.clock import SystemClock
-from trader.model import Instrument
-from trader.simulation import Faults, FaultyVenue, PerShare, SimulatedVenue, Terms
-
 from crash_harness.clock import SharedClock
 from crash_harness.market import BEFORE, Market
 from crash_harness.truth import Plan, Truth
 from crash_harness.wire import KEY, at_once
+from trader.clock import SystemClock
+from trader.model import Instrument
+from trader.simulation import Faults, FaultyVenue, PerShare, SimulatedVenue, Terms
 
 CASH = Decimal(100_000)
 BROKER = frozenset(
     {
-        "account", "positions", "orders", "order", "fills", "cash_events", "submit", "cancel",
+        "account", "instruments", "positions", "orders", "order", "fills", "cash_events", "submit", "cancel",
         "cancel_all",
     }
 )  # fmt: skip
@@ -131,8 +130,6 @@ class VenueServer:
         return any(each.pid != newcomer.pid and not each.held and not each.alive for each in self._callers)
 
     def _do(self, method: str, args: tuple[Any, ...]) -> Any:
-        if method == "instruments":
-            return tuple(Instrument(symbol) for symbol in args[0])
         if method in BROKER:
             return getattr(self.venue, method)(*args)
         if method == "open":

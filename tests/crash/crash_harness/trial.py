@@ -1,4 +1,7 @@
-"""One venue, one store, and a trader that is started, killed and started again; at the end they must agree."""
+"""One venue, one store, and a trader that is started, killed and started again; at the end they must agree.
+
+`server` is the venue in a process of its own, `child` the trader, `nursery` what it is forked from, `check` compares.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from trader.clock import SystemClock
-from trader.orders.lifecycle import UNRESOLVED
-from trader.store import DATABASE, blocks, commands, reading
-from trader.store.database import Store, open_store
-
 from crash_harness.check import Figures, check
 from crash_harness.child import Life
 from crash_harness.clock import SharedClock
@@ -26,6 +24,10 @@ from crash_harness.place import furnish, install, python_path
 from crash_harness.truth import Plan, Truth
 from crash_harness.warm import Nursery, Trader
 from crash_harness.wire import KEY, Line
+from trader.clock import SystemClock
+from trader.orders.lifecycle import UNRESOLVED
+from trader.store import DATABASE, blocks, commands, reading
+from trader.store.database import Store, open_store
 
 PATIENCE = 30.0
 """Seconds that anything may take before the trial is given up as hung."""

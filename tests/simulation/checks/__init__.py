@@ -15,7 +15,7 @@ from .books import Agrees, BookedOnce, Money
 from .case import Case, Judge
 from .limits import Capped, Halted, Swept
 from .orders import Conserved, Journalled, Legal, OneDecision, OneOrder
-from .rest import Replayed, Resolved
+from .rest import Rebuilt, Replayed, Resolved
 from .watched import Violation, Watched
 
 __all__ = ["Checks", "Violation", "Watched"]
@@ -31,7 +31,7 @@ class Checks:
         self._judges: list[Judge] = [
             OneOrder(case), Journalled(case), legal, OneDecision(case, legal), Conserved(case), BookedOnce(case),
             Agrees(case), Money(case), halted, Swept(case, halted), Capped(case), Resolved(case), Replayed(case),
-            Alarmed(case),
+            Alarmed(case), Rebuilt(case),
         ]  # fmt: skip
 
     @property

@@ -12,7 +12,7 @@ SLACK = timedelta(seconds=15)
 
 
 class Alarmed(Judge):
-    """Each order that nobody can place for more than 30 s, each halt and each mismatch: told, and not again and again."""
+    """Each order that nobody can place for more than 30 s, each halt and each mismatch is told, and told once."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+
+from trader.model import Fill
 
 from .case import Case, Judge
 from .rows import BookedFill
@@ -34,7 +37,7 @@ class BookedOnce(Judge):
                 self._fill(fill, truth)
         self._positions()
 
-    def _fill(self, fill: BookedFill, truth: dict) -> None:
+    def _fill(self, fill: BookedFill, truth: Mapping[tuple[str, str], Fill]) -> None:
         case, name = self.case, (fill.symbol, fill.execution_id)
         if name in self._booked:
             case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked twice")

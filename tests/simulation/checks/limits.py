@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from .case import Case, Judge
@@ -20,7 +20,7 @@ class Halted(Judge):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self.since = None
+        self.since: datetime | None = None
         """When everything was halted (the file STOP, or its block); None while it is not."""
         self._stop = self.case.watched.database.parent / "STOP"
         self._blocks: list[Standing] = []

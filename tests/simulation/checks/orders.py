@@ -86,21 +86,18 @@ class Legal(Judge):
 
     def each(self) -> None:
         news = self.case.news
-        sessions = {event.seq: event.session for event in news.events if event.kind == "decided"}
-        events = iter(news.events)
-        intents = {}
+        decided: dict[int, list[Intent]] = {}
         for intent in news.intents:
-            intents.setdefault(intent.cycle, []).append(intent)
-        for event in events:
+            decided.setdefault(intent.cycle, []).append(intent)
+        for event in news.events:
             if event.kind == "decided":
-                for intent in intents.get(event.seq, ()):
+                for intent in decided.get(event.seq, ()):
                     self.states[intent.client_id] = "submitting" if intent.denied is None else "denied"
-                    self._decided[intent.client_id] = sessions[event.seq]
+                    self._decided[intent.client_id] = event.session
             elif event.kind == "moved":
-                self._step(event)
+                self._step(event, event.client_id or "", event.state or "")
 
-    def _step(self, event: Event) -> None:
-        name, to = event.client_id, event.state
+    def _step(self, event: Event, name: str, to: str) -> None:
         was = self.states.get(name)
         if was is None:
             self.case.object("I6", f"{name} moved to {to}, and it was never decided")
@@ -117,11 +114,11 @@ class Legal(Judge):
             if event.filled < before:
                 self.case.object("I6", f"{name} had {before} filled, then {event.filled}")
             self._filled[name] = event.filled
-        self._evidence(event)
+        self._evidence(event, name, to)
 
-    def _evidence(self, event: Event) -> None:
+    def _evidence(self, event: Event, name: str, to: str) -> None:
         """What the step says about the venue, against the venue."""
-        case, name, to = self.case, event.client_id, event.state
+        case = self.case
         venue, intent = case.watched.venue, case.rows.intents.get(name)
         if intent is None:
             return
@@ -130,9 +127,9 @@ class Legal(Judge):
                 case.object("I6", f"{name} is not_sent, said by another process than the one that decided it")
             if any(request.key == intent.key for request in venue.requests):
                 case.object("I6", f"{name} is not_sent, and it left")
-        if to in ("rejected", "canceled", "expired", "filled"):
-            if any(each.key == intent.key for each in venue.truth_working()):
-                case.object("I6", f"{name} is {to}, and it works at the venue")
+        ended = to in ("rejected", "canceled", "expired", "filled")
+        if ended and any(each.key == intent.key for each in venue.truth_working()):
+            case.object("I6", f"{name} is {to}, and it works at the venue")
         if to == "rejected" and event.cause == "silence":
             case.object("I6", f"{name} is rejected because nobody answered")
 

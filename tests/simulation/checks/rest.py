@@ -56,3 +56,23 @@ class Replayed(Judge):
                     case.object("I15", f"the journal of {book}, played again, gives another state than it keeps")
         finally:
             store.close()
+
+
+class Rebuilt(Judge):
+    """I14: a session that starts with an empty journal on the same account comes to the same positions and cash. Looked
+    at for some seeds: it takes as long as a start does."""
+
+    EVERY = 4
+
+    def end(self) -> None:
+        watched = self.case.watched
+        if watched.seed % self.EVERY or not watched.converged:
+            return
+        from simulation.rebuild import rebuilt
+
+        positions, cash = rebuilt()
+        there = {symbol: units for symbol, units in watched.venue.truth_positions().items() if units}
+        if positions != there:
+            self.case.object("I14", f"a fresh start holds {positions}, the venue {there}")
+        if cash != watched.venue.truth_cash():
+            self.case.object("I14", f"a fresh start has {cash}, the venue {watched.venue.truth_cash()}")

@@ -116,7 +116,8 @@ class Rows:
     """The database of one run. It need not exist yet."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._connection = path, None
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
         self._version = self._seq = -1
         self.intents: dict[str, Intent] = {}
         """By client id, of all epochs."""
@@ -168,21 +169,25 @@ class Rows:
             news.fills = self.fills(after=self._seq)
         if "cash" in kinds:
             sql = "SELECT seq, event_id, kind, amount FROM cash_event WHERE seq > ? ORDER BY seq"
-            news.cash = [Cash(*row[:3], Decimal(row[3])) for row in self.all(sql, self._seq)]
+            news.cash = [Cash(a, b, c, Decimal(d)) for a, b, c, d in self.all(sql, self._seq)]
         if news.events:
             self._seq = news.events[-1].seq
         return news
 
     def _intents(self) -> list[Intent]:
-        found = [
-            Intent(*row[:6], Decimal(row[6]), row[7], _exact(row[8]), _exact(row[9]), *row[10:])
-            for row in self.all(
-                "SELECT i.cycle, i.client_id, i.key, i.book, i.symbol, i.side, i.quantity, i.type, i.limit_price,"
-                " i.stop_price, i.purpose, c.cycle_id, c.epoch, i.denied FROM intent i JOIN cycle c ON c.seq = i.cycle"
-                " WHERE i.cycle > ? ORDER BY i.cycle, i.line",
-                self._seq,
-            )
-        ]
+        found = []
+        for *first, quantity, kind, limit, stop, purpose, cycle_id, epoch, denied in self.all(
+            "SELECT i.cycle, i.client_id, i.key, i.book, i.symbol, i.side, i.quantity, i.type, i.limit_price,"
+            " i.stop_price, i.purpose, c.cycle_id, c.epoch, i.denied FROM intent i JOIN cycle c ON c.seq = i.cycle"
+            " WHERE i.cycle > ? ORDER BY i.cycle, i.line",
+            self._seq,
+        ):
+            cycle, client_id, key, book, symbol, side = first
+            prices = _exact(limit), _exact(stop)
+            found.append(
+                Intent(cycle, client_id, key, book, symbol, side, Decimal(quantity), kind, *prices, purpose, cycle_id,
+                       epoch, denied)
+            )  # fmt: skip
         self.intents.update((intent.client_id, intent) for intent in found)
         return found
 
@@ -199,7 +204,10 @@ class Rows:
             "SELECT seq, symbol, execution_id, book, client_id, side, quantity, price, fee, external FROM fill"
             " WHERE seq > ? ORDER BY seq"
         )
-        return [BookedFill(*row[:6], *map(Decimal, row[6:9]), bool(row[9])) for row in self.all(sql, after)]
+        return [
+            BookedFill(a, b, c, d, e, f, Decimal(g), Decimal(h), Decimal(i), bool(j))
+            for a, b, c, d, e, f, g, h, i, j in self.all(sql, after)
+        ]
 
     def stands(self) -> list[Stands]:
         """Every order by its row."""
@@ -227,7 +235,7 @@ class Rows:
     def blocks(self) -> list[Standing]:
         """What stands in the way of trading, oldest first."""
         sql = "SELECT id, scope, level, reason, since FROM block WHERE lifted_at IS NULL ORDER BY id"
-        return [Standing(*row[:4], moment(row[4])) for row in self.all(sql)]
+        return [Standing(a, b, c, d, moment(e)) for a, b, c, d, e in self.all(sql)]
 
 
 def _exact(text: str | None) -> Decimal | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trader.model import Alert
     from trader.simulation.faulty import FaultyVenue
 
-    from ..profile import Profile
+    from simulation.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,12 @@ class Watched(Protocol):
 
     `database`: the journal's SQLite file; STOP lies beside it. `passes`: how often any process's gate let something
     leave. `caps`: symbol -> most units, long or short, that limits allow. `horizon`: seconds after which nothing turns
-    up any more. `healed_at`: when all faults were switched off (None before it). `converged`: whether everything came to
-    rest after it, `why_not` if it did not. `errors`: (life, where, what) of processes that ended by one.
+    up any more. `healed_at`: when all faults were switched off (None before it). `converged`: whether everything came
+    to rest after it, `why_not` if it did not. `errors`: (life, where, what) of processes that ended by one.
     """
 
+    @property
+    def seed(self) -> int: ...
     @property
     def venue(self) -> FaultyVenue: ...
     @property

@@ -47,15 +47,8 @@ def run(
     """
     if once and cycles not in (None, 1):
         raise UsageError("--once is one cycle: it cannot go together with --cycles.")
-    if cold and (warm or fresh):
-        raise UsageError("--cold-start, --warm-start and --fresh exclude each other.")
-    if warm and fresh:
-        raise UsageError("--warm-start goes on, --fresh begins again: choose one.")
-    _only_cold(
-        cold, {"--adopt": adopt, "--cancel-open": cancel_open, "--acknowledge-kill": acknowledge_kill is not None}
-    )
-    if acknowledge_kill is not None and not acknowledge_kill.strip():
-        raise UsageError("--acknowledge-kill is empty.", todo="Say in a few words why it may trade again.")
+    _one_start(cold, warm, fresh)
+    _only_cold(cold, {"--adopt": adopt, "--cancel-open": cancel_open, "--acknowledge-kill": acknowledge_kill})
     settings = load_settings(context)
     if live:
         raise Refused(
@@ -89,11 +82,21 @@ def run(
         screen.summary(summary)
 
 
-def _only_cold(cold: bool, given: dict[str, bool]) -> None:
+def _one_start(cold: bool, warm: bool, fresh: bool) -> None:
+    if cold and (warm or fresh):
+        raise UsageError("--cold-start, --warm-start and --fresh exclude each other.")
+    if warm and fresh:
+        raise UsageError("--warm-start goes on, --fresh begins again: choose one.")
+
+
+def _only_cold(cold: bool, given: dict[str, bool | str | None]) -> None:
     """What says how a cold start meets the account makes no sense without one."""
-    wrong = [name for name, is_given in given.items() if is_given and not cold]
+    reason = given["--acknowledge-kill"]
+    wrong = [name for name, value in given.items() if value not in (None, False) and not cold]
     if wrong:
         raise UsageError(
             f"{wrong[0]} says how a cold start meets the account: it goes together with --cold-start.",
             todo=f"Write: trader run --cold-start {wrong[0]}",
         )
+    if isinstance(reason, str) and not reason.strip():
+        raise UsageError("--acknowledge-kill is empty.", todo="Say in a few words why it may trade again.")

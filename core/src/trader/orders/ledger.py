@@ -8,6 +8,7 @@ quantity x price x multiplier (cash-settled) or quantity x (price - average) x m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,8 @@ BUY = Side.BUY
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 MEMORY = timedelta(days=2)
 """Longer than the overlap with which a venue is asked again."""
+CORRECTION = re.compile(r"(.+)~([0-9.]+)@([0-9.]+)[+-]")
+"""What `Ledger.corrected` calls its entries: the execution, and the quantity and price that it has now."""
 
 
 def after_trade(
@@ -140,10 +143,10 @@ class Ledger:
         key = fact_key(event)
         if key in self.seen or key in self._older:
             return None
-        if event.currency == self.currency:
-            self.cash += event.amount
+        amount = event.amount if event.currency == self.currency else ZERO
+        self.cash += amount
         self._remember(key, event.time, None)
-        return Booking(event, None, None, self.cash, event.amount)
+        return Booking(event, None, None, self.cash, amount)
 
     def expected(self) -> dict[str, Decimal]:
         """What the account must hold: signed units by symbol, flat ones left out."""

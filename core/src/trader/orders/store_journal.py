@@ -6,7 +6,6 @@ The intents of a cycle are covered by one event that holds a digest of all of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,10 +17,10 @@ from trader.clock import Clock
 from trader.errors import StoreError
 from trader.model import ZERO, CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
 from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, Terms, fact_key
-from trader.orders.ledger import MEMORY, base_of
+from trader.orders.ledger import CORRECTION, MEMORY, base_of
 from trader.orders.lifecycle import TERMINAL
 from trader.store import schema as s
-from trader.store.chain import Chain, digest
+from trader.store.chain import Chain, digest, fact_digest
 from trader.store.database import Row, Store
 from trader.store.runs import current_epoch
 from trader.store.schema import micros, plain
@@ -115,11 +114,9 @@ class StoreJournal:
             of_cash = of_cash.where(cash.time >= since - MEMORY)
         seen: dict[str, Terms] = {}
         for symbol, execution, quantity, price in connection.execute(of_fills.order_by(fills.seq)):
-            name, corrected, terms = execution.partition("~")
             seen[f"{symbol}\x1f{execution}"] = (quantity, price)
-            if corrected:  # the venue's last word on the execution that it corrected
-                now, _, at = terms[:-1].partition("@")
-                seen[f"{symbol}\x1f{name}"] = (Decimal(now), Decimal(at))
+            if (corrected := CORRECTION.fullmatch(execution)) is not None:  # the venue's last word on that execution
+                seen[f"{symbol}\x1f{corrected[1]}"] = (Decimal(corrected[2]), Decimal(corrected[3]))
         seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
         return since, seen
 
@@ -153,7 +150,7 @@ class StoreJournal:
         of_epoch = (
             select(fill.symbol, fill.side, fill.quantity, fill.fee, fill.fee_currency, fill.amount)
             .join(s.order_event, s.order_event.c.seq == fill.seq)
-            .where(*self._own(s.fill), fill.external.is_(True), s.order_event.c.epoch == self.epoch)
+            .where(*self._own(s.fill), fill.external == 1, s.order_event.c.epoch == self.epoch)
         )
         units: dict[str, Decimal] = {}
         cash = ZERO
@@ -196,24 +193,27 @@ class StoreJournal:
         moves: Sequence[Move] = (),
     ) -> None:
         at = micros(record.at)
+
+        def write(connection: Connection, chain: Chain) -> None:
+            seq = chain.seq + 1
+            orders = [*((each, "") for each in intents), *denied]
+            rows = list(_intent_rows(seq, orders, len(intents)))
+            cycle = (seq, self.epoch, self.book, record.cycle_id, record.number, at,
+                     plain(record.equity), plain(record.cash), self._session, record.decision)  # fmt: skip
+            chain.add("decided", book=self.book, at=at, digest=digest([cycle, *rows]))
+            self._store.insert(connection, s.cycle, [cycle])
+            # state, open, filled, venue_id, reason, at
+            sent, refused = ("submitting", 1, "0", None, "", at), ("denied", 0, "0", None)
+            self._store.insert(
+                connection, s.intent, [row + (sent if row[-1] is None else (*refused, row[-1], at)) for row in rows]
+            )
+            self._equity(connection, record)
+            self._keep(connection, plugins)
+            self._move(connection, chain, moves)
+            self._point("journal>commit")
+
         try:
-            with self._writing() as (connection, chain):
-                seq = chain.seq + 1
-                orders = [*((each, "") for each in intents), *denied]
-                rows = list(_intent_rows(seq, orders, len(intents)))
-                cycle = (seq, self.epoch, self.book, record.cycle_id, record.number, at,
-                         plain(record.equity), plain(record.cash), self._session, record.decision)  # fmt: skip
-                chain.add("decided", book=self.book, at=at, digest=digest([cycle, *rows]))
-                self._store.insert(connection, s.cycle, [cycle])
-                # state, open, filled, venue_id, reason, at
-                sent, refused = ("submitting", 1, "0", None, "", at), ("denied", 0, "0", None)
-                self._store.insert(
-                    connection, s.intent, [row + (sent if row[-1] is None else (*refused, row[-1], at)) for row in rows]
-                )
-                self._equity(connection, record)
-                self._keep(connection, plugins)
-                self._move(connection, chain, moves)
-                self._point("journal>commit")
+            self._write(write)
         except IntegrityError as problem:
             raise StoreError(
                 f"Cycle {record.cycle_id} of book '{self.book}', or an order id in it, was decided before. "
@@ -223,35 +223,44 @@ class StoreJournal:
 
     def moved(self, moves: Sequence[Move]) -> None:
         if moves:
-            with self._writing() as (connection, chain):
-                self._move(connection, chain, moves)
+            self._write(lambda connection, chain: self._move(connection, chain, moves))
 
     def booked(self, bookings: Sequence[Booking], moves: Sequence[Move]) -> None:
+        def write(connection: Connection, chain: Chain) -> None:
+            self._book(connection, chain, bookings)
+            self._point("fills>commit")
+            self._move(connection, chain, moves)
+
         try:
-            with self._writing() as (connection, chain):
-                self._book(connection, chain, bookings)
-                self._point("fills>commit")
-                self._move(connection, chain, moves)
+            self._write(write)
         except IntegrityError as problem:
             raise StoreError(
                 f"{self._known(bookings)} was booked before. Nothing was changed.", where=self._store.where
             ) from problem
 
     def odd(self, client_id: str, reason: str, at: datetime) -> None:
-        with self._writing() as (_, chain):
-            chain.add("odd", book=self.book, client_id=client_id, reason=reason, at=micros(at))
+        self._write(
+            lambda _, chain: chain.add("odd", book=self.book, client_id=client_id, reason=reason, at=micros(at))
+        )
 
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, Chain]]:
+    def _write(self, work: Callable[[Connection, Chain], None]) -> None:
+        """One transaction; it may be tried again as a whole, so `work` changes nothing but rows."""
         recorded_at = micros(self._clock.now())
-        with self._store.transaction() as connection:
+
+        def write(connection: Connection) -> None:
             chain = Chain(self._store, connection, self.epoch, self._session, recorded_at)
             try:
-                yield connection, chain
+                work(connection, chain)
                 chain.write()
             except BaseException:
                 self._book_row = None
                 raise
+
+        try:
+            self._store.write(write)
+        except BaseException:  # a commit may fail too
+            self._book_row = None
+            raise
 
     def _equity(self, connection: Connection, record: CycleRecord) -> None:
         """The peak; and the cash a book begins with, where no fact has set it yet."""
@@ -310,7 +319,9 @@ class StoreJournal:
             row = self._fact_row(each, chain.seq + 1)
             kind, rows = ("fill", fills) if isinstance(each.fact, Fill) else ("cash", cash)
             rows.append(row)
-            chain.add(kind, book=self.book, client_id=each.client_id, digest=digest([row]), at=micros(each.fact.time))
+            chain.add(
+                kind, book=self.book, client_id=each.client_id, digest=fact_digest(row), at=micros(each.fact.time)
+            )
         self._store.insert(connection, s.fill, fills)
         self._store.insert(connection, s.cash_event, cash)
         held = {each.holding.symbol: each.holding for each in bookings if each.holding is not None}
@@ -326,7 +337,7 @@ class StoreJournal:
                     f.venue_id, f.side.value, plain(f.quantity), plain(f.price), plain(f.fee), f.fee_currency,
                     micros(f.time), plain(booking.amount), plain(booking.multiplier), int(booking.apart))  # fmt: skip
         return (seq, self.venue, self.account, f.event_id, self.book, f.kind, plain(f.amount), f.currency, f.symbol,
-                micros(f.time))  # fmt: skip
+                micros(f.time), plain(booking.amount))  # fmt: skip
 
     def _known(self, bookings: Sequence[Booking]) -> str:
         """Which fact is there already (or twice among these)."""

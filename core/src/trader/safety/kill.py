@@ -12,56 +12,15 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from trader.errors import StoreError
 from trader.model import OrderRequest, Refusal
+from trader.safety.stop import FILE, Trip, lift_stop, read_stop, write_stop
 from trader.store import blocks
 from trader.store.blocks import Block
 from trader.store.database import Store
 
-FILE = "STOP"
 EVERYTHING = "*"
 """The scope of the kill switch's block."""
-
-
-class Trip(msgspec.Struct, frozen=True):
-    """Why and when everything was halted; `at` is aware UTC process time, None where nobody knows."""
-
-    reason: str
-    by: str
-    at: datetime | None
-
-
-def write_stop(folder: Path, trip: Trip) -> Path:
-    """Write STOP into the state folder; one that is there stays as it is. OSError if it cannot be written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    if not path.exists():
-        part = path.with_name(f"{FILE}.{os.getpid()}")
-        part.write_bytes(msgspec.json.encode(trip))
-        part.replace(path)
-    return path
-
-
-def read_stop(folder: Path) -> Trip | None:
-    """What STOP says; None if there is none. A file that says nothing readable halts all the same."""
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Trip)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError):
-        return Trip(f"the file {FILE} is there", "unknown", None)
-
-
-def lift_stop(folder: Path) -> bool:
-    """Remove STOP; whether there was one."""
-    try:
-        (folder / FILE).unlink()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 class KillSwitch:
@@ -103,7 +62,7 @@ class KillSwitch:
         try:
             found = blocks.standing(self._store)
             self._blind = None
-            stored = [each for each in found if each.scope == EVERYTHING]
+            stored = [each for each in found if each.scope == EVERYTHING and each.level == "halt"]
             trip = self.halted
             if trip is None and stored:
                 self._latch(Trip(stored[0].reason, "the store", stored[0].since), stored=True)

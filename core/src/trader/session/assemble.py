@@ -16,7 +16,7 @@ from trader.cycle.balancer import Balancer, OnSignal, Threshold
 from trader.cycle.coverage import Coverage
 from trader.cycle.cycle import Desk
 from trader.cycle.exits import ExitRules
-from trader.cycle.market import Market, Panel, check_bars
+from trader.cycle.market import Market, Panel, check_bars, instant, instant64
 from trader.cycle.pipeline import Stage
 from trader.cycle.planner import Grid
 from trader.env import World
@@ -312,7 +312,14 @@ def _fetch(feed: Feed, symbols: Sequence[str], timeframe: str, rows: int, world:
         start = end - 5 * (rows + SLACK) * bar_length(timeframe) - timedelta(days=10)
     bars: Bars = feed.ask("bars()", feed.made.object.bars, list(symbols), timeframe, start, end)
     check_bars(bars, feed.made.label)
+    check_closed(bars, end, feed.made.label)
     return bars
+
+
+def check_closed(bars: Bars, now: datetime, source: str) -> None:
+    """DataError for a bar that ends after `now`: nobody can have decided on it."""
+    if len(bars) and bars.end[-1] > instant64(now):
+        raise DataError(f"The bar of {instant(bars.end[-1]):%Y-%m-%d %H:%M:%SZ} ends in the future.", where=source)
 
 
 def _panel(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,8 +20,8 @@ from trader.session.assemble import Assembled
 from trader.session.engine import Engine, Report
 from trader.session.summary import BookSummary, Line
 
-LONG = 30.0
-"""Seconds after which an order that nobody can place is told."""
+LONG = timedelta(seconds=30)
+"""After that an order that nobody can place is told."""
 
 
 class Book:
@@ -125,10 +125,11 @@ class Book:
 
     def look_at_the_unknown(self) -> None:
         """An order that nobody can place for long is a person's concern, once."""
-        now = self.engine.clock.monotonic()
+        now = self.engine.clock.now()
         for order in self.engine.blotter.open():
-            if order.state in UNCERTAIN and now - order.since > LONG:
-                client_id, request = order.request.client_id, order.request
+            client_id, request = order.request.client_id, order.request
+            # Since it was decided, not since this process knows it: one that dies every half minute must tell too.
+            if order.state in UNCERTAIN and now - request.decided_at > LONG:
                 text = (
                     f"Order {client_id} of book '{self.name}' ({request.side} {request.quantity:f} {request.symbol}) "
                     f"may or may not have arrived. It counts at its worst case, and the venue is asked on."

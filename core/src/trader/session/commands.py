@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ import msgspec
 from trader.cycle.decision import plain
 from trader.cycle.market import instant
 from trader.errors import Refused, StoreError, TraderError, UsageError
+from trader.model import OrderState
 from trader.session import by_hand
 from trader.session.engine import Report
 from trader.store import blocks, commands
+from trader.store.blocks import Block
 from trader.store.commands import Command
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ class Obedience:
     async def _release(self, command: Command) -> str:
         session, wanted = self._session, str(command.args.get("scope") or "")
         if not wanted:
-            was, session.held = session.held, False
+            was = session.held
+            session.hold(False)
             if was:
                 session.told("session", "released", f"released by {command.requested_by}")
             return "released" if was else "nothing was held"
@@ -169,11 +172,13 @@ class Obedience:
         adopt = command.args.get("adopt")
 
         async def work(book: Book, report: Report, row: int, at: datetime) -> dict[str, Any]:
-            before = {order.request.client_id: order.state for order in book.engine.blotter.open()}
+            opened = book.engine.blotter.open()
+            before = {order.request.client_id: (order.request.symbol, order.state) for order in opened}
             await book.engine.reconcile(report, row, at)
             if adopt:
                 by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at)
-            return found(book, report, before)
+            standing = blocks.standing(self._session.store)
+            return found(book, report, before, standing)
 
         answer = {book.name: await self._within(book, work) for book in self._books(command.args.get("book"))}
         self._session.look_at_blocks()
@@ -213,15 +218,18 @@ class Obedience:
         return await done
 
 
-def found(book: Book, report: Report, before: dict[str, Any]) -> dict[str, Any]:
+def found(
+    book: Book, report: Report, before: Mapping[str, tuple[str, OrderState]], standing: Sequence[Block]
+) -> dict[str, Any]:
     """What a reconciliation came to, for people and programs."""
     engine = book.engine
     moved = {move.client_id: move for move in report.moves}
-    state = engine.brakes
     return {
         "fills": len(report.fills),
         "orders": [
-            {"client_id": name, "was": str(before.get(name, "")), "is": str(move.state), "reason": move.reason}
+            {"client_id": name, "symbol": before[name][0] if name in before else "",
+             "was": str(before[name][1]) if name in before else "",
+             "is": str(move.state), "reason": move.reason}
             for name, move in moved.items()
         ],
         "differences": [
@@ -239,7 +247,11 @@ def found(book: Book, report: Report, before: dict[str, Any]) -> dict[str, Any]:
             for one in engine.reconciler.foreign
         ],
         "unresolved": [order.request.client_id for order in engine.blotter.open() if order.state in by_hand.NOT_CLEAR],
-        "blocked": [] if state is None else [{"scope": scope, "reason": why} for scope, why in state.reasons.items()],
+        "blocked": [
+            {"scope": each.scope, "level": each.level, "reason": each.reason, "since": each.since.isoformat()}
+            for each in standing
+            if each.scope.partition("/")[0].partition(":")[0] == book.name
+        ],
         "unavailable": list(report.unreached),
     }  # fmt: skip
 

@@ -51,6 +51,7 @@ class Sweeper:
             trouble = self._left(book, swept)
             if not trouble:
                 session.log.warning("kill_switch", book=book.name, state="confirmed", working=0)
+                await session.news_of(book)
                 return ""
             now = session.world.clock.monotonic()
             if now - began >= patience or session.kill.halted is None or session.world.stopping.is_set():

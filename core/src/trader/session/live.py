@@ -19,7 +19,7 @@ from trader.model import Account, Bars, Fill, Idle, OrderReport, Reset, Severity
 from trader.protocols import HasOrderStream
 from trader.session import asking
 from trader.session.asking import ask
-from trader.session.assemble import bar_length
+from trader.session.assemble import bar_length, check_closed
 from trader.session.connect import Connection
 from trader.session.engine import Report
 from trader.session.lanes import Lane, Priority, ThreadLane
@@ -357,6 +357,7 @@ async def fetch(session: Session, book: Book) -> bool:
             bars = await feed.lane.call(Priority.BARS, question, list(panel.symbols), panel.timeframe, since, now)
             if isinstance(bars, Bars):
                 check_bars(bars, feed.made.label)
+                check_closed(bars, now, feed.made.label)
         except DataError as error:
             bars = Unavailable("data", str(error))
         except ESCAPES as error:  # a source that raises leaves the last good bars in use

@@ -14,7 +14,7 @@ from trader.orders.lifecycle import UNRESOLVED
 from trader.plugins import describe_fault, select
 from trader.session.assemble import Assembled, Kit, assemble
 from trader.session.connect import reach
-from trader.store import DATABASE
+from trader.store import DATABASE, commands
 from trader.store.chain import verify_chain
 from trader.store.database import open_store
 from trader.store.mark import regressed
@@ -113,6 +113,12 @@ def look_back(session: Session, cold: bool, acknowledge_kill: str) -> None:
     died = died_in_a_row(store)
     if died >= CRASH_LOOP:
         kill.trip(f"{died} starts in a row died before completing a cycle", "trader")
+
+
+def refuse_old_commands(session: Session) -> None:
+    """What was asked of a session that is gone is not obeyed by the next: an old rearm must not undo a newer kill."""
+    for command in commands.waiting(session.store):
+        commands.answer(session.store, command.id, "the session that was asked has ended: ask again", refused=True)
 
 
 def assemble_all(session: Session, kit: Kit) -> list[Assembled]:

@@ -242,7 +242,11 @@ class Reconciler:
         engine = self.engine
         client_id, asked = order.request.client_id, engine.clock.monotonic()
         fits = None if engine.recorded else asking.is_report
-        found = await ask(engine.lane, Priority.QUERY, engine.broker.order, reference(order), fits=fits)
+        ref = reference(order)
+        found = await ask(engine.lane, Priority.QUERY, engine.broker.order, ref, fits=fits)
+        if isinstance(found, NotFound) and ref.venue_id is not None:  # the venue may have given it another name
+            unnamed = structs.replace(ref, venue_id=None)
+            found = await ask(engine.lane, Priority.QUERY, engine.broker.order, unnamed, fits=fits)
         if isinstance(found, OrderReport):
             self._missing.pop(client_id, None)
             self.shown([found], report, at)

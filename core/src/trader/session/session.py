@@ -29,7 +29,8 @@ from trader.orders.journal import BookState, Journal
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
 from trader.safety.halts import Halts
-from trader.safety.kill import KillSwitch, Trip
+from trader.safety.kill import KillSwitch
+from trader.safety.stop import Trip
 from trader.session import by_hand, opening, stopping
 from trader.session.assemble import Assembled, Kit
 from trader.session.books import Book, members_of
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 START_EVENTS = {"cold": "cold_start", "warm": "warm_start"}
 MARK = "journal.mark"
+HELD = "session"
+"""The scope of --hold among the blocks."""
 MARK_SECONDS = 60.0
 WATCH = timedelta(days=1)
 """How far back absent orders are taken up again at a start."""
@@ -154,6 +157,7 @@ class Session:
         self.store, self._lock = opening.open_database(self, fresh)
         self.kill = KillSwitch(state, self.store, self.world.clock.now, self._tripped)
         self.alerts = opening.open_alerts(self, kit)
+        opening.refuse_old_commands(self)
         opening.look_back(self, cold, acknowledge_kill)
         parts = opening.assemble_all(self, kit)
         self.recorded = parts[0].recorded
@@ -165,7 +169,7 @@ class Session:
         self.books = [self._open_book(part) for part in parts]
         self._observers = Observers(members_of(self.books), self._observer_fault)
         self.world.market_now = (lambda: self.market_now or self.world.clock.now()) if self.recorded else None
-        self.held = hold
+        self.hold(hold)
         self.look_at_blocks()
 
     def _say_started(self, hold: bool) -> None:
@@ -241,6 +245,14 @@ class Session:
             whole = False
         book.tell(report)
         return whole
+
+    def hold(self, held: bool) -> None:
+        """Decide nothing until it is called with False. Stored, so that others can see it; a start forgets it."""
+        self.held = held
+        if held:
+            blocks.block(self.store, HELD, "pause", "--hold")
+        else:
+            blocks.lift(self.store, HELD, by="trader", reason="released")
 
     # ---- run -------------------------------------------------------------------------------------------------------
     def run(self, *, cycles: int | None = None, pace: float | None = None, progress: Progress | None = None) -> Summary:
@@ -382,6 +394,16 @@ class Session:
     def sweep_soon(self) -> None:
         """Cancel whatever works at the venues, and go on until none does."""
         self._sweeper.soon()
+
+    async def news_of(self, book: Book) -> None:
+        """What a sweep did to the book's orders, asked at once or in the book's own time."""
+        runner = next((each for each in self.runners if each.book is book), None)
+        if runner is not None:
+            runner.reconcile_soon()
+            return
+        report, row = Report(), max(min(book.next_row, book.rows) - 1, 0)
+        await book.engine.reconciler.news(report, row, self.world.now())
+        book.tell(report)
 
     async def sweep(self) -> str:
         """The same, now: what is left after some seconds, "" if nothing works anywhere."""

@@ -1,0 +1,266 @@
+"""How orders end: cancels that race, names that change, ends that the venue decides."""
+
+from decimal import Decimal
+
+import pytest
+from dealing_room import Lost
+from msgspec import structs
+from trader.model import OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
+from trader.protocols import Leg
+from trader.store import reading
+
+D = Decimal
+SILENCE = Unknown("timeout", "no answer in time")
+
+
+async def let_go(room):
+    """The strategy wants nothing any more: what works is cancelled."""
+    room.want["AAA"] = 0.0
+    await room.cycle()
+
+
+@pytest.mark.parametrize("shown", ["at once", "later"])
+def test_F31_a_cancel_that_races_with_a_fill(room, shown):
+    """The order is canceled with what was filled, and only when all of that is booked."""
+
+    def trades(_ref):
+        room.before.clear()
+        room.trade(volume=40)
+
+    async def story():
+        client_id = await room.order()
+        room.before["cancel"] = trades
+        if shown == "later":
+            room.always("fills", lambda real, since: [])
+        await let_go(room)
+        await room.reconcile()
+        if shown == "later":
+            assert room.state(client_id) == "closing" and room.engine.blotter.get(client_id).remaining == 100
+            room.always("fills", None)
+            await room.reconcile()
+        assert room.state(client_id) == "canceled" and room.orders()[0]["filled"] == 40
+        room.agree()
+        await room.cycle()  # what was bought is sold again
+        room.trade()
+        await room.reconcile()
+        room.agree()
+        assert room.held() == 0
+
+    room.play(story)
+
+
+def test_F32_a_cancel_that_comes_too_late(room):
+    """ "Already closed" is no end: the venue is asked, and the order was filled."""
+
+    async def story():
+        client_id = await room.order()
+        room.always("fills", lambda real, since: [])  # so that the decision does not know yet
+        room.before["cancel"] = lambda ref: room.trade()
+        await let_go(room)
+        assert room.venue.cancels[0].answer == Rejected("closed", "order V1 is filled")
+        room.always("fills", None)
+        await room.reconcile()
+        assert room.steps(client_id) == ["working", "cancel_sent", "working", "filled"] and room.held() == 100
+        room.agree()
+
+    room.play(story)
+
+
+def test_F33_a_cancel_of_an_order_that_nobody_can_place(room):
+    """It is cancelled as soon as it turns up."""
+
+    async def story():
+        room.say("submit", SILENCE)
+        client_id = await room.order()
+        sent = room.engine.blotter.get(client_id).request
+        assert "as soon as it turns up" in await room.ask("cancel", order=client_id[:8])
+        room.want = {}
+        room.venue.submit(sent)
+        await room.until(lambda: room.state(client_id) == "canceled", seconds=50)
+        assert room.venue.truth_working() == [] and room.told("order_revived") == []
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("answer", ["lost", "refused"])
+def test_F33_a_cancel_that_does_not_get_through(room, answer):
+    """A person's cancel is asked for again until the order is gone."""
+
+    async def story():
+        client_id = await room.order()
+        room.want = {}
+        if answer == "lost":
+            room.say("cancel", SILENCE, SILENCE)
+        else:
+            room.say("cancel", Rejected("rate_limited", "429", 1.0), Rejected("rate_limited", "429", 1.0))
+        await room.ask("cancel", order=client_id)
+        assert room.state(client_id) in ("cancel_unknown", "working")
+        await room.until(lambda: room.state(client_id) == "canceled", seconds=90)
+        assert room.venue.truth_working() == []
+
+    room.play(story)
+
+
+def test_F36_the_venue_renames_an_order(room):
+    """Both names are kept for the one order; its fills are booked for it by either."""
+
+    async def story():
+        client_id = await room.order()
+        name = room.venue.rename("V1")
+        await room.reconcile()
+        assert room.orders()[0]["venue_id"] == name and reading.order(room.store, client_id)["venue_ids"] == ["V1"]
+        assert room.told("external_order") == []
+        room.always("fills", lambda real, since: [structs.replace(one, key="", venue_id="V1") for one in real(since)])
+        room.trade(volume=40)
+        await room.reconcile()
+        room.always("fills", lambda real, since: [structs.replace(one, key="") for one in real(since)])
+        room.trade(volume=60)
+        await room.reconcile()
+        assert room.state(client_id) == "filled" and {one["client_id"] for one in room.fills()} == {client_id}
+        assert room.held() == 100 and len(room.fills()) == 2 and room.told("external_trade") == []
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("end", ["canceled", "filled"])
+def test_F36_renamed_and_closed_before_anybody_looked(room, end):
+    """Under its old name the venue does not know it; it is asked for by our key, and its end is learned."""
+
+    async def story():
+        client_id = await room.order()
+        name = room.venue.rename("V1")
+        room.want = {}
+        if end == "canceled":
+            room.venue.manual_cancel(name)
+        else:
+            room.trade()
+        await room.reconcile()
+        assert room.state(client_id) == end
+        await room.sleep(60)
+        assert room.blocks() == set() and room.told("order_missing") == []
+        room.agree()
+
+    room.play(story)
+
+
+def test_F37_what_is_left_of_an_immediate_order_is_canceled(room):
+    """The order ends with what it had, its fills are kept, and the next cycle decides on what is missing."""
+
+    async def story():
+        room.leg = Leg(OrderType.MARKET, TimeInForce.IOC)
+        client_id = await room.order()
+        room.trade(volume=40)
+        await room.reconcile()
+        assert room.state(client_id) in ("canceled", "expired") and room.held() == 40
+        await room.cycle()
+        assert [one["quantity"] for one in room.orders()] == [100, 60]
+        room.trade()
+        await room.reconcile()
+        room.agree()
+
+    room.play(story)
+
+
+def test_F37_a_day_order_ends_with_its_day(room):
+    """The venue lets it expire while nobody runs; the next start learns it and keeps what was filled."""
+
+    async def story():
+        room.leg = Leg(OrderType.MARKET, TimeInForce.DAY)
+        await room.order()
+        room.trade(volume=40)
+        await room.reconcile()
+
+    async def again():
+        (order,) = room.orders()
+        assert order["state"] == "expired" and order["filled"] == 40 == room.held()
+        room.agree()
+
+    room.play(story)
+    room.time.advance(86_400)
+    room.trade()
+    room.want = {}
+    room.play(again)
+
+
+def test_F39_orders_in_another_id_space(room):
+    """Conditional orders that the venue keeps apart are ours like the others: reconciled, and cancelled by the kill
+    switch."""
+    apart = {}
+
+    def conditional(real, order):
+        outcome = real(order)
+        apart[order.key] = "algo-" + str(outcome.venue_id)
+        return structs.replace(outcome, venue_id=apart[order.key])
+
+    def shown(one):
+        return structs.replace(one, venue_id=apart[one.key]) if one.key in apart else one
+
+    def inside(real):
+        return lambda ref: real(structs.replace(ref, venue_id=(ref.venue_id or "").removeprefix("algo-") or None))
+
+    async def story():
+        room.say("submit", conditional, ...)
+        room.always("orders", lambda real: [shown(one) for one in real()])
+        room.always("order", lambda real, ref: shown(inside(real)(ref)))
+        room.always("cancel", lambda real, ref: inside(real)(ref))
+        await room.order("AAA")
+        await room.order("BBB")
+        await room.reconcile()
+        assert [one["venue_id"] for one in room.orders()] == ["algo-V1", "V2"] and room.told("external_order") == []
+        assert "no order works at any venue" in await room.ask("kill", reason="test")
+        assert room.venue.truth_working() == []
+        await room.reconcile()
+        assert {one["state"] for one in room.orders()} == {"canceled"}
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("state", [OrderState.EXPIRED, OrderState.CANCELED, OrderState.REJECTED])
+def test_F40_self_trade_prevention(room, state):
+    """The order has ended, with the venue's reason in the journal; what was filled is kept."""
+
+    async def story():
+        client_id = await room.order()
+        room.trade(volume=25)
+        room.venue.manual_cancel("V1")
+        room.want = {}
+
+        def shown(real, ref):
+            found = real(ref)
+            assert isinstance(found, OrderReport)
+            return structs.replace(found, state=state, reason="self trade prevention")
+
+        room.always("order", shown)
+        await room.reconcile()
+        (order,) = room.orders()
+        assert (order["client_id"], order["state"], order["filled"]) == (client_id, state.value, 25)
+        assert order["reason"] == "self trade prevention" and room.held() == 25
+
+    room.play(story)
+
+
+def test_an_order_that_the_venue_forgot_halts_its_symbol(room):
+    from trader.model import NotFound
+
+    async def story():
+        await room.order()
+        room.always("order", lambda real, ref: NotFound())
+        room.always("orders", lambda real: [])
+        await room.sleep(25)
+        assert room.told("order_missing") == []
+        await room.until(lambda: ("main/AAA", "halt") in room.blocks(), seconds=60)
+        await room.cycle()
+        assert len(room.orders()) == 1 and len(room.told("order_missing")) == 1
+
+    room.play(story)
+
+
+def test_a_cancel_whose_answer_is_lost_on_the_way_is_asked_for_again(room):
+    async def story():
+        client_id = await room.order()
+        room.line("CANCEL", Lost())
+        await let_go(room)
+        await room.reconcile()
+        assert room.state(client_id) == "canceled" and room.venue.truth_working() == []
+
+    room.play(story)

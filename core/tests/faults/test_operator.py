@@ -1,0 +1,246 @@
+"""What people do: trade past us at the venue, and pull the kill switch at the worst moment."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from dealing_room import Late, Slow
+from trader.model import Rejected, Side, Unavailable, Unknown
+from trader.safety.stop import Trip, write_stop
+from trader.simulation import Faults
+
+D = Decimal
+
+
+def pulls(room, reason="test"):
+    """The switch is pulled now, within the session."""
+    return lambda *_: room.session.kill.trip(reason, "test")
+
+
+# ---- somebody else at the venue ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("policy", ["adopt", "ignore", "halt"])
+def test_F102_somebody_trades_by_hand(make_room, policy):
+    """It is noticed with the next reconciliation, told, and booked as the policy has it: into the book, apart from it,
+    or into the book with a halt."""
+    room = make_room(reconcile=f'interval_seconds = 20, external = "{policy}"')
+
+    async def story():
+        await room.hold()
+        room.by_hand(quantity=30)
+        await room.sleep(21)
+        assert len(room.told("external_trade")) == 1
+        mine = policy != "ignore"
+        assert room.held() == (130 if mine else 100) and room.cash() == (87_000 if mine else 90_000)
+        assert (room.engine.ledger.apart, room.engine.ledger.apart_cash) == (({}, 0) if mine else ({"AAA": 30}, -3_000))
+        assert (("main", "halt") in room.blocks()) == (policy == "halt")
+        sent = len(room.orders())
+        await room.cycle()
+        # Adopted, it is sold again; left alone, it is not; halted, nothing moves.
+        assert [(one["side"], one["quantity"]) for one in room.orders()[sent:]] == (
+            [("sell", 30)] if policy == "adopt" else []
+        )
+        await room.sleep(60)
+        assert {level for scope, level in room.blocks()} == ({"halt"} if policy == "halt" else set())
+
+    async def again():
+        await room.reconcile()
+        found = await room.reconcile()
+        assert found["differences"] == [] and len(room.told("external_trade")) == 1
+
+    room.play(story)
+    room.want = {}
+    room.play(again)
+
+
+@pytest.mark.parametrize("policy", ["adopt", "ignore", "halt"])
+def test_F102_somebody_has_an_order_on_the_account(make_room, policy):
+    """It is told once and counts at its worst, unless the policy leaves it alone."""
+    room = make_room(reconcile=f'interval_seconds = 20, external = "{policy}"')
+
+    async def story():
+        room.venue.manual_trade("AAA", Side.BUY, D(50))
+        await room.sleep(45)
+        assert len(room.told("external_order")) == 1
+        assert (("main", "halt") in room.blocks()) == (policy == "halt")
+        portfolio = room.engine.standing.view(None, room.engine.standing.portfolio.sent, room.engine._in_doubt())
+        assert portfolio.worst[0] == (0 if policy == "ignore" else 50)
+        (other,) = (await room.reconcile())["differences"]
+        assert (other["what"], other["found"]) == ("order", "buy 50")
+        assert "cancel asked for" in await room.ask("cancel", order="V1")
+        assert room.venue.truth_working() == [] and (await room.reconcile())["differences"] == []
+
+    room.play(story)
+
+
+def test_F102_somebody_cancels_our_order(room):
+    """The order ends as canceled, and the next cycle decides anew."""
+
+    async def story():
+        client_id = await room.order()
+        room.venue.manual_cancel("V1")
+        await room.reconcile()
+        assert room.state(client_id) == "canceled"
+        await room.cycle()
+        assert [fate for _, fate in room.submits] == ["accepted", "accepted"]
+
+    room.play(story)
+
+
+def test_F102_somebody_trades_while_an_order_is_uncertain(room):
+    """Nothing is taken for ours that is not, and nothing of ours for somebody else's."""
+
+    async def story():
+        room.say("submit", lambda real, order: real(order) and Unknown("timeout", "no answer"))
+        room.always("order", lambda real, ref: Unavailable("timeout", "busy"))
+        client_id = await room.order()
+        room.by_hand(quantity=30)  # and our 100 trade too
+        await room.sleep(45)
+        room.always("order", None)
+        await room.reconcile()
+        await room.reconcile()
+        assert {one["quantity"]: one["client_id"] for one in room.fills()} == {100: client_id, 30: None}
+        assert room.held() == 130 and len(room.told("external_trade")) == 1
+        room.agree()
+
+    room.play(story)
+
+
+def test_F103_the_question_for_positions_fails(room):
+    """No answer is no flat account: nothing is repaired, nothing is decided on it."""
+
+    async def story():
+        await room.hold()
+        for answer in (Unavailable("timeout", "down"), None, "[]", {"AAA": 100}, ValueError("cut off"), [None]):
+            room.always("positions", lambda real, answer=answer: answer)
+            found = await room.reconcile()
+            assert found["unavailable"] and found["differences"] == [] and room.blocks() == set()
+        room.always("positions", None)
+        assert room.held() == 100 and len(room.submits) == 1
+
+    room.play(story)
+
+
+def test_F103_positions_differ(room):
+    """After the horizon the symbol is halted and told; no order of ours makes up for it, until a person decides."""
+
+    async def story():
+        await room.hold()
+        room.venue.split("AAA", D(2))
+        first = await room.reconcile()
+        assert [(one["expected"], one["found"]) for one in first["differences"]] == [("100", "200")]
+        assert room.blocks() == set()  # it may be on its way
+        sent = len(room.orders())
+        await room.cycle()
+        assert room.blocks() == {("main/AAA", "halt")} and len(room.told("position_differs")) == 1
+        await room.cycle()
+        assert len(room.orders()) == sent and len(room.told("position_differs")) == 1
+
+    room.play(story)
+
+
+# ---- the kill switch -----------------------------------------------------------------------------------------------
+def test_F106_pulled_between_journal_and_send(room):
+    """The gate refuses: the order was never sent, and the journal says so."""
+
+    async def story():
+        room.at["commit>send"] = pulls(room)
+        client_id = await room.order()
+        assert room.state(client_id) == "not_sent" and room.submits == []
+        assert room.steps(client_id) == ["not_sent"] and ("*", "halt") in room.blocks()
+        await room.no_cycle()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("how", ["answered", "late", "lost"])
+def test_F107_pulled_while_the_order_is_on_the_wire(room, how):
+    """The order is cancelled as soon as it shows, and the sweep ends only when nothing works and nothing is unknown."""
+
+    async def story():
+        room.before["submit"] = pulls(room)
+        if how == "late":
+            room.line("SUBMIT", Late(15.0))
+        if how == "lost":
+            room.venue.faults = Faults(submit_late=1, late_seconds=20)
+        client_id = await room.order()
+        await room.until(lambda: room.venue.truth_working() == [] and room.state(client_id) == "canceled", seconds=60)
+        await room.sleep(60)
+        assert room.venue.truth_working() == [] and len(room.submits) == 1
+
+    room.play(story)
+
+
+def test_F107_pulled_while_a_call_hangs_before_the_gate(room):
+    """A send that comes to the gate only now is refused there; nothing reaches the venue."""
+
+    async def story():
+        room.line("SUBMIT", Slow(20.0))
+        client_id = await room.order()
+        room.session.kill.trip("test", "test")
+        await room.until(lambda: room.state(client_id) == "absent", seconds=120)
+        assert room.submits == [] and ("*", "halt") in room.blocks()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("fails", ["write", "all"])
+@pytest.mark.parametrize("by", ["file", "memory"])
+def test_F108_pulled_while_the_database_is_away(room, fails, by):
+    """The file and memory halt without it, and the venue's own list is cancelled within seconds; when the database is
+    back it says so too."""
+
+    async def story():
+        await room.order("AAA")
+        await room.order("BBB")
+        room.store_fails = fails
+        if by == "file":
+            write_stop(room.folder / "var", Trip("fire", "anna", datetime(2024, 1, 2, tzinfo=UTC)))
+        else:
+            room.session.kill.trip("fire", "anna")
+        await room.until(lambda: room.venue.truth_working() == [], seconds=3)
+        assert (room.folder / "var" / "STOP").exists() and room.told("kill_switch")
+        await room.no_cycle()
+        room.store_fails = ""
+        await room.until(lambda: ("*", "halt") in room.blocks(), seconds=10)
+        await room.until(lambda: {one["state"] for one in room.orders()} == {"canceled"}, seconds=60)
+
+    room.play(story)
+    room.play(room.no_cycle)  # it is halted still
+
+
+def test_F109_pulled_while_the_venue_is_away(room):
+    """Everything is halted at once; cancels are tried again and again, a person hears of it each minute, until the venue
+    itself shows that nothing works."""
+
+    async def story():
+        await room.order()
+        room.venue.maintenance(200)
+        with pytest.raises(AssertionError, match="an answer to kill"):
+            await room.until(lambda: False, seconds=1, what="an answer to kill")
+        answer = await room.ask("kill", reason="fire")
+        assert "the session goes on trying" in answer and ("*", "halt") in room.blocks()
+        assert len(room.venue.truth_working()) == 1
+        await room.sleep(170)
+        assert 2 <= len(room.told("kill_unconfirmed")) <= 3 and len(room.venue.truth_working()) == 1
+        await room.until(lambda: room.venue.truth_working() == [], seconds=40)
+        told = len(room.told("kill_unconfirmed"))
+        await room.sleep(150)
+        assert len(room.told("kill_unconfirmed")) == told
+
+    room.play(story)
+
+
+def test_F110_cancels_are_rate_limited(room):
+    """They are asked for again, with pauses, until the venue shows no order."""
+
+    async def story():
+        await room.order("AAA")
+        await room.order("BBB")
+        room.always("cancel", lambda real, ref: Rejected("rate_limited", "429 Too Many Requests", 2.0))
+        assert "the session goes on trying" in await room.ask("kill", reason="fire")
+        calls = room.calls["main"]["cancel"]
+        assert 4 <= calls <= 60 and len(room.venue.truth_working()) == 2
+        room.always("cancel", None)
+        await room.until(lambda: room.venue.truth_working() == [], seconds=10)
+
+    room.play(story)

@@ -1,0 +1,166 @@
+"""Connections that are lost, streams that break and fall silent."""
+
+from decimal import Decimal
+
+import pytest
+from dealing_room import Late
+from trader.model import Fill, Idle, Reset, Side, Unavailable
+from trader.simulation import Faults
+
+D = Decimal
+
+
+@pytest.mark.parametrize("seconds", [5, 300])
+def test_F41_the_connection_is_gone_for_a_while(room, seconds):
+    """It is reached again with growing pauses, and everything is reconciled before anything is decided."""
+
+    async def story():
+        await room.order()
+        room.venue.maintenance(seconds)
+        calls = []
+        names = ("open", "positions", "submit")
+        room.before |= {name: lambda *_, name=name: calls.append(name) for name in names}
+        room.want["BBB"] = 0.1
+        await room.sleep(seconds / 2)
+        decided = room.engine.number
+        if seconds == 300:
+            assert ("client", False) in [told[:2] for told in room.heard["connection"]]
+            assert len(room.told("connection_lost")) == 1
+            await room.no_cycle()
+        await room.sleep(seconds / 2 + 1)
+        room.trade()
+        await room.cycle()
+        if seconds == 300:
+            assert [told[1] for told in room.heard["connection"] if told[0] == "client"] == [True, False, True]
+        before = calls[: calls.index("submit")]
+        opened = len(before) - before[::-1].index("open") if "open" in before else 0
+        assert "positions" in before[opened:] and room.engine.number > decided
+        assert room.held("AAA") == 100
+        room.trade()
+        await room.reconcile()
+        room.agree()
+
+    room.play(story)
+
+
+def test_F41_the_stream_breaks(make_room):
+    """What was lost with it is found by the reconciliation that follows its return."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+
+    async def story():
+        await room.order()
+        await room.sleep(2)
+        room.venue.disconnect(5)
+        room.trade()
+        await room.sleep(4)
+        assert room.held() == 0
+        await room.until(lambda: room.held() == 100, seconds=10)
+        room.agree()
+
+    room.play(story)
+
+
+def test_F42_a_stream_that_says_nothing_any_more(make_room):
+    """It looks alive and carries nothing: the regular questions find what happened."""
+    room = make_room(stream=True, reconcile="interval_seconds = 40")
+
+    async def story():
+        await room.order()
+        await room.sleep(2)
+        room.venue.mute(3_600)
+        room.trade()
+        await room.sleep(5)
+        assert room.held() == 0
+        await room.until(lambda: room.held() == 100, seconds=45)
+        room.agree()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("event", [Reset("gap"), {"seq": 7}, None, b"\xff", Fill], ids=["reset", *"abcd"])
+def test_F43_a_gap_in_the_stream(make_room, event):
+    """A reset, or something that nobody understands: something may be missing, so everything is asked for at once."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+
+    def told():
+        yield Reset()
+        while not room.venue.truth_fills():
+            yield Idle()
+        yield event
+        while True:
+            yield Idle()
+
+    room.say("stream_orders", told())
+
+    async def story():
+        await room.order()
+        room.trade()
+        await room.until(lambda: room.held() == 100, seconds=10)
+        room.agree()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("end", [PermissionError("the listen key has expired"), None], ids=["raises", "ends"])
+def test_F44_the_right_to_listen_ends(make_room, end):
+    """A stream that raises or ends is opened anew, and what it missed is asked for."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+
+    def told():
+        yield Reset()
+        while not room.venue.truth_fills():
+            yield Idle()
+        if end is not None:
+            raise end
+
+    room.say("stream_orders", told())
+
+    async def story():
+        await room.order()
+        room.trade(volume=40)
+        await room.until(lambda: room.held() == 40, seconds=10)
+        await room.sleep(5)
+        assert room.calls["main"]["stream_orders"] == 2
+        calls = room.calls["main"]["fills"]
+        room.trade(volume=60)
+        await room.until(lambda: room.held() == 100, seconds=10)
+        assert room.calls["main"]["fills"] == calls  # by the new stream
+        room.agree()
+
+    room.play(story)
+
+
+def test_F45_more_events_than_anybody_takes(make_room):
+    """While the book is busy with a call that hangs, every event of the stream waits for it; none is dropped."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+    many = 400
+
+    async def story():
+        client_id = await room.order("AAA", 0.5)
+        room.always("fills", lambda real, since: [])
+        room.always("order", lambda real, ref: Unavailable("busy", "later"))
+        room.line("SUBMIT", Late(1.0))
+        room.want["BBB"] = 0.1
+        for _ in range(many):
+            room.trade(volume=1)
+        busy = room.engine.number
+        await room.cycle()
+        await room.sleep(15)
+        assert room.engine.number == busy + 1 and room.held() == many
+        assert room.engine.blotter.get(client_id).filled == many and len(room.fills()) == many
+
+    room.play(story)
+
+
+def test_a_stream_that_is_full_of_somebody_elses_fills_is_booked_by_the_policy(make_room):
+    room = make_room(stream=True, faults=Faults(stream_duplicated=1))
+
+    async def story():
+        await room.sleep(2)
+        room.venue.manual_trade("AAA", Side.BUY, D(10))
+        room.trade()
+        await room.until(lambda: room.held() == 10, seconds=5)
+        assert len(room.told("external_trade")) == 1
+        room.agree()
+
+    room.play(story)
