@@ -35,6 +35,7 @@ from trader.orders.ledger import Ledger
 from trader.orders.lifecycle import TERMINAL, Cause
 from trader.orders.store_journal import StoreJournal
 from trader.safety import halts
+from trader.safety.kill import KillSwitch
 from trader.safety.sweep import Swept
 from trader.session import killing, reconcile
 from trader.session.engine import Engine
@@ -463,6 +464,13 @@ def _positions_not_compared(plot: Plot) -> None:
 
 
 # ---- halting -------------------------------------------------------------------------------------------------------
+@mutant("kill_in_memory")
+def _kill_in_memory(plot: Plot) -> None:
+    """The kill switch is forgotten by a restart."""
+    plot.put(KillSwitch, "_write_file", lambda _self, _trip: None)
+    plot.put(KillSwitch, "_write_store", lambda _self, _trip: None)
+
+
 @mutant("kill_not_cancelling")
 def _kill_not_cancelling(plot: Plot) -> None:
     """The kill switch closes the gate and leaves what works at the venue."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trader.errors import DataError, StoreError
 from trader.model import Side
-from trader.safety.kill import Trip, write_stop
+from trader.safety.stop import Trip, write_stop
 from trader.store import commands
 from trader.store.database import Store, open_store
 
@@ -58,6 +58,8 @@ class People:
 
     def _doing(self, act: Callable[[], None]) -> Callable[[], None]:
         def do() -> None:
+            if not self._world.venue.requests:
+                return  # what happened before the opening balance was read is in it, or a person's to explain
             self._world.feed()
             act()
             self._world.happened()

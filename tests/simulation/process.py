@@ -81,11 +81,15 @@ class Process:
         """As asyncio.run: to the end, then what is left of other tasks is cancelled."""
         asyncio.set_event_loop(None)
         self.loop.run_until_complete(work)
-        left = asyncio.all_tasks(self.loop)
+        left = self._tasks()
         for task in left:
             task.cancel()
         if left:
             self.loop.run_until_complete(_ended(left))
+
+    def _tasks(self) -> list[asyncio.Task[Any]]:
+        """Those that are not done, in the order in which they were made."""
+        return sorted(asyncio.all_tasks(self.loop), key=lambda task: (len(task.get_name()), task.get_name()))
 
     def aside(self, work: Callable[[], None]) -> None:
         """Long work that nothing waits for: done at once, or, where the process is short-lived, never."""
@@ -101,7 +105,7 @@ class Process:
     def bury(self) -> None:
         """Let go of what the operating system would take back: locks and connections. Nothing is said to anybody."""
         self.dead = True
-        for task in asyncio.all_tasks(self.loop):
+        for task in self._tasks():
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             with suppress(BaseException):
                 coroutine = task.get_coro()
@@ -118,5 +122,5 @@ class Process:
             lock.release()
 
 
-async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)

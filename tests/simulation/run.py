@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from trader.errors import Refused
 from trader.plugins import Catalogue, Plugin, catalogue
 from trader.plugins.kinds import API_VERSION
 from trader.plugins.manifest import Permissions
@@ -65,6 +66,7 @@ class _Play:
 
     def __init__(self, world: SimWorld, on_event: Judge | None, judged: bool) -> None:
         self.world, self.history, self.over = world, world.history, False
+        self.unclean = False
         self.settings = _settings(world)
         self.people = world.people = People(world)
         self.catalogue = _catalogue(world.profile)
@@ -105,12 +107,17 @@ class _Play:
         session: Session | None = None
         try:
             session = Session(self.settings, world=world.outside(process), plugins=self.catalogue)
-            session.start()
+            session.start(adopt=self.unclean)
             session.run()
             how = "stop"
             self.over = world.phase == 4 and (self.history.converged or bool(self.history.why_not))
         except Crash:
             how = "crash"
+        except Refused as error:
+            how = "refused"
+            if self.unclean or "not clean" not in error.what:
+                self.history.errors.append((process.life, "session", f"{how}: {error}"))
+            self.unclean = True  # somebody traded before the first session did: a person takes it over
         except Exception as error:  # noqa: BLE001 - whatever ends a session is told
             how = type(error).__name__
             self.history.errors.append((process.life, "run" if session is None else "session", f"{how}: {error}"))

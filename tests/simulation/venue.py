@@ -110,7 +110,7 @@ class SimStreamBroker(SimBroker):
         self._stream = self._listened(self._client.stream_orders())
         return self._stream
 
-    def _listened(self, stream: Iterator[Any]) -> Iterator[Any]:
+    def _listened(self, stream: Any) -> Iterator[Any]:
         try:
             for event in stream:
                 self._process.touch()
@@ -119,7 +119,7 @@ class SimStreamBroker(SimBroker):
                     self._world.note(f"stream -> {type(event).__name__}")
                 yield event
         finally:
-            self._client.close()
+            stream.close()
 
 
 class SimBars:

@@ -209,14 +209,12 @@ def test_F108_pulled_while_the_database_is_away(room, fails, by):
 
 
 def test_F109_pulled_while_the_venue_is_away(room):
-    """Everything is halted at once; cancels are tried again and again, a person hears of it each minute, until the venue
-    itself shows that nothing works."""
+    """Everything is halted at once; cancels are tried again and again, a person hears of it each minute, until the
+    venue itself shows that nothing works."""
 
     async def story():
         await room.order()
         room.venue.maintenance(200)
-        with pytest.raises(AssertionError, match="an answer to kill"):
-            await room.until(lambda: False, seconds=1, what="an answer to kill")
         answer = await room.ask("kill", reason="fire")
         assert "the session goes on trying" in answer and ("*", "halt") in room.blocks()
         assert len(room.venue.truth_working()) == 1

@@ -1,7 +1,9 @@
 """A book played by hand: the real engine, order life and ledger on the simulated venue, one bar at a time."""
 
+import sys
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +22,10 @@ from trader.session.by_hand import open_book
 from trader.session.engine import Engine, Report
 from trader.session.lanes import InlineLane
 from trader.simulation import SimulatedVenue, Terms
+
+sys.path.append(str(Path(__file__).parent.parent))
+
+from dealing_room.fixtures import make_room, room  # noqa: F401
 
 
 class Venue(SimulatedVenue):

@@ -21,15 +21,17 @@ class Halted(Judge):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self.since: datetime | None = None
-        """When everything was halted (the file STOP, or its block); None while it is not."""
+        """When everything was halted (the file STOP, its block, or a person's command); None while it is not."""
         self._stop = self.case.watched.database.parent / "STOP"
         self._blocks: list[Standing] = []
+        self._asked = False
         self._held: dict[str, Decimal] = {}
 
     def each(self) -> None:
         before, blocks, held = self.since, self._blocks, self._held
         if self.case.changed:
             self._blocks, self._held = self.case.rows.blocks(), self.case.rows.holdings()
+            self._asked = self.case.rows.asked_to_halt()
         halted = self.peek()
         standing = {each.id for each in self._blocks}
         for request in self.case.requests:
@@ -40,7 +42,7 @@ class Halted(Judge):
 
     def peek(self) -> bool:
         """Whether everything is halted now: another process may write STOP while nothing else happens."""
-        halted = os.path.lexists(self._stop) or any(each.scope == "*" for each in self._blocks)
+        halted = os.path.lexists(self._stop) or any(each.scope == "*" for each in self._blocks) or self._asked
         self.since = (self.since or self.case.watched.now) if halted else None
         return halted
 

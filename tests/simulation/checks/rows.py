@@ -238,5 +238,14 @@ class Rows:
         return [Standing(a, b, c, d, moment(e)) for a, b, c, d, e in self.all(sql)]
 
 
+    def asked_to_halt(self) -> bool:
+        """Whether the last word of people on the kill switch, as a session answered it, is that it be on."""
+        sql = (
+            "SELECT kind FROM command WHERE state = 'done' AND (kind = 'kill' OR (kind = 'rearm' AND"
+            " coalesce(json_extract(args, '$.scope'), '') = '')) ORDER BY answered_at DESC, id DESC LIMIT 1"
+        )
+        return self.all(sql) == [("kill",)]
+
+
 def _exact(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)

@@ -41,9 +41,12 @@ class KillSwitch:
     @property
     def halted(self) -> Trip | None:
         """Memory and file, the strictest; the store is read by `look`."""
+        self._notice_file()
+        return self.trip_ or self._blind
+
+    def _notice_file(self) -> None:
         if self.trip_ is None and os.path.lexists(self._file):
             self._latch(read_stop(self._folder) or Trip(f"the file {FILE} was there", "unknown", None))
-        return self.trip_ or self._blind
 
     def refuse(self, order: OrderRequest) -> Refusal | None:  # noqa: ARG002 - it refuses whatever the order is
         """The gate's last look."""
@@ -59,6 +62,7 @@ class KillSwitch:
     def look(self) -> list[Block] | None:
         """Read file and store, bring each up to the strictest of the three. The blocks that stand; None if the store
         cannot be read: then everything is halted until it can."""
+        self._notice_file()  # also where the store cannot be read
         try:
             found = blocks.standing(self._store)
             self._blind = None

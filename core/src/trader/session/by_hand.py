@@ -60,6 +60,8 @@ async def open_book(
     engine.account = account
     mark, cash = engine.journal.nonce.hex()[:12], account.cash
     instruments = engine.market.instruments
+    # An average is an estimate: in 8 places, quantity x price stays exact.
+    held = [structs.replace(one, price=round(one.price, 8)) for one in held]
     taken = [one for one in held if one.symbol in instruments]
     for one in taken:
         if instruments[one.symbol].settlement == "cash":

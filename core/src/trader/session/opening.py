@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trader.settings import Settings
     from trader.store.database import Store
 
+SAFER = ("kill", "pause")
 CRASH_LOOP = 5
 """So many starts in a row that died before completing a cycle, and the next one starts halted."""
 
@@ -116,9 +117,12 @@ def look_back(session: Session, cold: bool, acknowledge_kill: str) -> None:
 
 
 def refuse_old_commands(session: Session) -> None:
-    """What was asked of a session that is gone is not obeyed by the next: an old rearm must not undo a newer kill."""
+    """What was asked of a session that is gone is not obeyed by the next: an old rearm must not undo a newer kill.
+    What only makes things safer is."""
     for command in commands.waiting(session.store):
-        commands.answer(session.store, command.id, "the session that was asked has ended: ask again", refused=True)
+        if command.kind not in SAFER:
+            text = "the session that was asked has ended: ask again"
+            commands.answer(session.store, command.id, text, refused=True)
 
 
 def assemble_all(session: Session, kit: Kit) -> list[Assembled]:

@@ -256,7 +256,7 @@ class Reconciler:
             return False
         if order.state is OrderState.UNKNOWN:
             self._perhaps_absent(order, asked, report, at)
-        elif order.state is not OrderState.SUBMITTING:
+        elif order.state not in (OrderState.SUBMITTING, OrderState.ABSENT):
             self._not_shown(order, asked, report)
         return True
 
@@ -392,6 +392,8 @@ class Reconciler:
         if silent:
             return False
         self.shown(shown, report, at)
+        for order in engine.blotter.absent():  # it may have come and gone between two looks
+            await self._look_up(order, report, at)
         self._strangers(shown, report, at)
         self._odd(report, at)
         self.shown_working = len(shown)

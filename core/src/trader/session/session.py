@@ -22,7 +22,7 @@ from trader import __version__
 from trader.clock import SystemClock
 from trader.cycle.market import instant
 from trader.env import World
-from trader.errors import Refused, StoreError, Unreachable
+from trader.errors import Refused, StoreError, TraderError, Unreachable
 from trader.model import Alert, Severity
 from trader.orders.gate import Gate
 from trader.orders.journal import BookState, Journal
@@ -132,7 +132,11 @@ class Session:
             self._start(cold_start, fresh, hold, acknowledge_kill)
             self._complete(self._meet(adopt, cancel_open))
             self._say_started(hold)
-        except BaseException:
+        except BaseException as error:
+            if self._started and isinstance(error, TraderError):  # it ended by itself: that is no crash
+                self._started = False
+                with suppress(StoreError):
+                    stop_session(self.store, self.id, f"not started: {type(error).__name__}")
             self._close()
             raise
         return self

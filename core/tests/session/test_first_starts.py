@@ -1,0 +1,140 @@
+"""A book opens on an account: clean, taken over as it is, or cleared of its orders."""
+
+from decimal import Decimal
+
+import pytest
+from trader.errors import Refused, Unreachable
+from trader.model import Instrument, Rejected, Side, Unavailable
+from trader.store import reading
+
+D = Decimal
+
+
+def holds(room, symbol="AAA", quantity=40):
+    """Somebody bought on the account before."""
+    room.by_hand(symbol, quantity=quantity)
+    room.time.advance(60)
+
+
+def test_a_clean_account_opens_with_its_cash(room):
+    room.play()
+    (event,) = reading.cash_events(room.store)
+    assert (event["kind"], event["amount"]) == ("transfer", 100_000) and room.cash() == 100_000
+
+
+@pytest.mark.parametrize("what", ["a position", "an order"])
+def test_an_account_that_is_not_clean_is_refused(room, what):
+    if what == "a position":
+        holds(room)
+    else:
+        room.venue.manual_trade("AAA", Side.BUY, D(40))
+    with pytest.raises(Refused, match="not clean.*(40 AAA|order V1 AAA)"):
+        room.play()
+    assert room.submits == []
+
+
+def test_adopt_takes_positions_over_at_their_price(room):
+    holds(room)
+    room.trade(AAA=110.0)
+
+    async def story():
+        assert room.held() == 40 and room.cash() == 96_000 == room.venue.truth_cash()
+        assert room.engine.ledger.holdings["AAA"].price == 100
+        found = await room.reconcile()
+        assert found["differences"] == [] and found["blocked"] == []
+        await room.sleep(120)
+        assert room.blocks() == set() and room.told("external_trade") == []
+        room.want["AAA"] = 0.0
+        await room.cycle()
+        assert [(one["side"], one["quantity"]) for one in room.orders()] == [("sell", 40)]
+        room.trade()
+        await room.reconcile()
+        assert room.held() == 0 and room.cash() == 100_400 == room.venue.truth_cash()
+
+    async def again():
+        found = await room.reconcile()
+        assert found["differences"] == [] and room.cash() == 100_400
+
+    room.play(story, adopt=True)
+    room.play(again)
+
+
+def test_adopt_leaves_a_symbol_alone_that_the_book_does_not_trade(make_room):
+    room = make_room(rules=(Instrument("ZZZ"),))
+    room.venues["main"].tick({"ZZZ": 50.0})
+    room.venue.manual_trade("ZZZ", Side.BUY, D(10))
+    room.venue.tick({"ZZZ": 50.0})
+    room.time.advance(60)
+
+    async def story():
+        await room.hold()
+        await room.sleep(120)
+        assert room.blocks() == set() and room.engine.ledger.apart == {"ZZZ": 10}
+        assert room.cash() == room.venue.truth_cash()
+
+    async def again():
+        assert (await room.reconcile())["differences"] == []
+
+    room.play(story, adopt=True)
+    room.play(again)
+
+
+def test_cancel_open_clears_the_account_of_orders(room):
+    for _ in range(3):
+        room.venue.manual_trade("AAA", Side.BUY, D(40))
+    room.say("cancel", Rejected("rate_limited", "429", 1.0))
+
+    async def story():
+        assert room.venue.truth_working() == [] and room.told("external_order") == []
+        await room.hold()
+        room.agree()
+
+    room.play(story, cancel_open=True)
+
+
+def test_cancel_open_gives_up_when_orders_stay(room):
+    room.venue.manual_trade("AAA", Side.BUY, D(40))
+    room.always("cancel", lambda real, ref: Rejected("closed", "no"))
+    with pytest.raises(Refused, match="still working after 30 s"):
+        room.play(cancel_open=True)
+
+
+def test_an_order_of_somebody_else_is_told_where_the_account_is_adopted(room):
+    room.venue.manual_trade("AAA", Side.BUY, D(40))
+
+    async def story():
+        assert len(room.told("adopted_order")) <= 1
+        await room.sleep(30)
+        assert len(room.told("external_order")) == 1
+
+    room.play(story, adopt=True)
+
+
+def test_a_venue_that_does_not_say_what_is_there_is_not_opened_on(make_room):
+    room = make_room(connect="tries = 3, first_seconds = 1, longest_seconds = 1")
+    room.always("orders", lambda real: Unavailable("timeout", "busy"))
+    with pytest.raises(Unreachable, match="does not say where the account stands"):
+        room.play()
+    assert room.calls["main"]["orders"] == 3
+
+
+def test_a_cold_start_on_a_known_account_begins_a_new_epoch_and_no_fill_is_booked_again(room):
+    async def story():
+        await room.hold()
+        room.want["AAA"] = 0.0
+        await room.cycle()
+        room.trade()
+        await room.reconcile()
+        room.agree()
+
+    async def cold():
+        assert room.cash() == room.venue.truth_cash() and room.orders() == []
+        assert (await room.reconcile())["differences"] == [] and room.told("external_trade") == []
+        await room.order("BBB", 0.1)
+        room.trade()
+        await room.reconcile()
+        assert room.held("BBB") == 100 and room.cash() == room.venue.truth_cash()
+
+    room.play(story)
+    room.want = {}
+    room.play(cold, cold_start=True)

@@ -1,0 +1,192 @@
+"""Seeded histories of the real program in a simulated world, judged at every step: see `simulation` and its `checks`."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from . import campaign, exhaustive
+from .campaign import play, seeds
+from .mutants import MUTANTS, planted
+from .profile import drawn
+from .run import run
+from .shrink import shrink, without
+from .venue import SimOpinions
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+SEEDS = int(os.environ.get("TRADER_TEST_SEEDS", "1000"))
+
+
+def broken(failed):
+    return "\n".join(f"scripts/simulate --seed {one.seed} --trace\n  {one.violations[0]}" for one in failed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_no_order_is_sent_twice_lost_or_booked_twice_in_a_thousand_histories():
+    tally = seeds(range(SEEDS), twice=20)
+    assert not tally.failed, broken(tally.failed)
+    assert tally.seeds == SEEDS
+    assert tally.crashes > SEEDS and tally.sends > 10 * SEEDS and tally.fills > 10 * SEEDS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_case_of_one_order_holds():
+    assert len(exhaustive.CASES) == 882
+    failed = campaign.cases(exhaustive.CASES)
+    assert not failed, "\n".join(f"{case}: {violations[0]}" for case, violations in failed.items())
+
+
+def test_the_cases_are_what_they_say():
+    first = exhaustive.play(exhaustive.Case("gate>broker", "accepted", "forever", ""))
+    assert first.deaths == {"gate>broker": 1} and first.passes == first.sends + 1
+    late = exhaustive.play(exhaustive.Case("", "arrives late", "open_only", ""))
+    assert late.venue.requests[0].fate == "accepted"
+    both = exhaustive.play(exhaustive.Case("broker>journal", "arrives, no answer", "none", "connect>reconcile"))
+    assert both.deaths == {"broker>journal": 1, "connect>reconcile": 1} and both.starts == 3
+    assert Counter(each.external for each in both.venue.accepted) == {False: 1}
+
+
+def regressions():
+    path = HERE / "regressions.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [(int(seed), what) for seed, _, what in (line.partition(" ") for line in lines if line[:1].isdigit())]
+
+
+@pytest.mark.parametrize(("seed", "what"), regressions())
+def test_what_was_found_once_does_not_come_back(seed, what):
+    played = play(seed)
+    assert not played.violations, f"it was: {what}\nnow: {played.violations[0]}"
+
+
+def test_the_same_seed_is_the_same_history_in_another_process():
+    code = "import sys; from simulation.run import run; print(*(run(seed).digest for seed in (3, 1)))"
+    for salt in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONHASHSEED": salt},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.split() == [run(3).digest, run(1).digest]
+
+
+@pytest.mark.parametrize("seed", [4, 12, 21])
+def test_an_observer_that_raises_changes_nothing(seed, monkeypatch):
+    """I16: with a plugin that fails at everything it hears, the history is the same."""
+    calm = run(seed)
+    heard = Counter()
+
+    def raising(hook):
+        def observer(self, **facts):
+            heard[hook] += 1
+            raise ValueError(hook)
+
+        return observer
+
+    hooks = (
+        "on_cycle",
+        "on_order",
+        "on_fill",
+        "on_position",
+        "on_refusal",
+        "on_state_change",
+        "on_alert",
+        "on_heartbeat",
+    )
+    for hook in (*hooks, "on_session_start", "on_session_stop", "on_connection"):
+        monkeypatch.setattr(SimOpinions, hook, raising(hook), raising=False)
+    broken = run(seed)
+    assert heard["on_cycle"] and heard["on_order"] and heard["on_fill"]
+    assert not broken.violations
+    assert broken.digest == calm.digest
+
+
+# ---- the judges are awake ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["send_first", "lost_row", "marked_first", "fee_forgotten", "part_as_whole"])
+def test_a_planted_bug_is_found(name):
+    assert campaign.hunt([name], 10, workers=1)[name][0]
+
+
+def test_every_planted_bug_says_what_it_does_and_leaves_nothing_behind():
+    assert len(MUTANTS) >= 16
+    from trader.orders.gate import Gate
+    from trader.session.engine import Engine
+
+    before = dict(vars(Engine)), dict(vars(Gate))
+    for name, mutant in MUTANTS.items():
+        assert mutant.what.endswith("."), name
+        with planted(name):
+            pass
+    assert (dict(vars(Engine)), dict(vars(Gate))) == before
+
+
+def test_a_failing_run_is_made_smaller():
+    def breaks(profile):
+        return next(iter(play(2, "send_first", replace(profile, seconds=min(profile.seconds, 300.0))).violations), None)
+
+    smaller = shrink(2, breaks)
+    assert smaller is not None and smaller.violation.startswith("I7")
+    assert smaller.left == () and smaller.seconds < drawn(2).seconds
+    assert without(drawn(2), smaller.without).faults.odds("submit") == ()
+
+
+# ---- the script ----------------------------------------------------------------------------------------------------
+def simulate(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "simulate"), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_script_ends_with_its_figures():
+    done = simulate("--seeds", "2", "--first-seed", "10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, before, last = done.stdout.splitlines()
+    assert re.fullmatch(r"wall time \d+ s, virtual time [\d.]+ hours", before)
+    assert re.fullmatch(r"2 seeds, \d+ crashes, \d+ sends, \d+ fills, 0 violations", last)
+
+
+def test_the_script_shows_one_seed_and_fails_where_it_breaks():
+    calm = simulate("--seed", "2", "--trace")
+    assert calm.returncode == 0, calm.stdout + calm.stderr
+    assert "submit" in calm.stdout and calm.stdout.splitlines()[-2].startswith("trace ")
+    bad = simulate("--seed", "2", "--mutant", "send_first", "--seconds", "200")
+    assert bad.returncode == 1 and "I7" in bad.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--trace",),
+        ("--record",),
+        ("--mutant", "send_first"),
+        ("--seed", "1", "--without", "nonsense"),
+        ("--seeds", "x"),
+    ],
+)
+def test_the_script_refuses_what_makes_no_sense(wrong):
+    done = simulate(*wrong)
+    assert done.returncode == 2 and done.stderr
+
+
+def test_figures_are_written_between_their_marks_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    from _simulate import page
+
+    text = page.PAGE.read_text(encoding="utf-8")
+    copy = tmp_path / "reliability.md"
+    copy.write_text(text, encoding="utf-8")
+    tally = campaign.Tally(seeds=10_000, crashes=12_345, starts=22_345, sends=5, fills=6, hours=1.25)
+    page.record(page.Figures(tally, {"send_first": (300, 300)}, 882, 0), copy)
+    written = copy.read_text(encoding="utf-8")
+    assert written.split(page.BEGIN)[0] == text.split(page.BEGIN)[0]
+    assert written.split(page.END)[1] == text.split(page.END)[1]
+    assert "crashes: 12,345" in written and "| send_first | " in written and "300 of 300" in written
+    (tmp_path / "empty.md").write_text("# Reliability\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must have one line"):
+        page.record(page.Figures(tally), tmp_path / "empty.md")
