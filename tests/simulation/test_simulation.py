@@ -1,4 +1,4 @@
-"""Seeded histories of the real program in a simulated world, judged at every step: see `simulation` and its `checks`."""
+"""Seeded histories of the real program in a simulated world, judged at every step (see `simulation.checks`)."""
 
 import os
 import re

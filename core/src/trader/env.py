@@ -107,6 +107,10 @@ class Secrets:
         return value if isinstance(value, str) else None
 
 
+CALL = threading.local()
+"""The call that a lane's thread is in: `until`, the system's monotonic second at which it is given up."""
+
+
 def _nothing(_name: str) -> None:
     """Nobody dies here."""
 
@@ -179,7 +183,6 @@ class Door:
         self.name, self.connection = name, connection
         self._world, self._distribution, self._allowed = world, distribution, secrets
         self._rng: tuple[str, np.random.Generator] | None = None
-        self._deadline: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -215,11 +218,8 @@ class Door:
 
     def time_left(self) -> float:
         """Seconds until the lane gives the present call up; 30 outside a lane."""
-        return 30.0 if self._deadline is None else max(0.0, self._deadline - self._world.clock.monotonic())
-
-    def until(self, deadline: float | None) -> None:
-        """Set by the lane before a call: the monotonic instant at which it gives up."""
-        self._deadline = deadline
+        until: float | None = getattr(CALL, "until", None)
+        return 30.0 if until is None else max(0.0, until - SystemClock().monotonic())
 
     def secret(self, name: str) -> Secret:
         if name not in self._allowed:

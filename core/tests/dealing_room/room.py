@@ -102,6 +102,8 @@ class Room(Acts, Eyes):
         """Named place -> what is done there, in the life that runs."""
         self.life, self.session, self.table = Life(self.time, self.at), None, Timetable()
         self._store, self._deadly, self.cycles, self.lives = None, None, Counter(), 0
+        self.left_open = 0
+        """What the last session had not let go of when it ended."""
         self.store_fails = ""
         """"write" or "all": what the session's database does not do now."""
         for name in ("transaction", "reading"):
@@ -235,10 +237,13 @@ class Room(Acts, Eyes):
             with suppress(BaseException):
                 self._loop.run_until_complete(task)
         self._loop.close()
-        while self.session is not None and self.session.closing:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        self.left_open = len(session.closing)
+        while session.closing:
             with suppress(BaseException):
-                self.session.closing.pop()()
-        self.last, self.session = self.session, None
+                session.closing.pop()()
         self.cycles.clear()
 
 

@@ -101,6 +101,7 @@ def test_a_stop_while_the_database_is_away_ends_and_lets_go(room, fails):
 
     with pytest.raises(StoreError):
         room.play(story)
+    assert room.left_open == 0
     room.store_fails = ""
 
     async def again():

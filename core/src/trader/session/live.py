@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -268,9 +268,18 @@ class Runner:
         finally:
             lane.close()
 
-    async def _listen_once(self, broker: HasOrderStream, lane: Any) -> None:
+    async def _listen_once(self, broker: HasOrderStream, lane: Lane) -> None:
         """One life of the stream: it ends when it raises, ends, or says nothing for longer than it may."""
         stream = iter(broker.stream_orders())
+        try:
+            await self._hear(stream, lane)
+        finally:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                with suppress(ValueError):  # a thread that hangs is still in it
+                    close()
+
+    async def _hear(self, stream: Iterator[Any], lane: Lane) -> None:
         while not self.session.world.stopping.is_set():
             try:
                 event = await lane.call(Priority.QUERY, _next, stream)

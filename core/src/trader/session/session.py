@@ -283,9 +283,10 @@ class Session:
                 self.shutdown(self._reason)
             self._close()
             raise
-        summary = self._summary(self.world.clock.monotonic() - began)
-        self.shutdown(self._reason)
-        return summary
+        try:
+            return self._summary(self.world.clock.monotonic() - began)
+        finally:
+            self.shutdown(self._reason)
 
     def _complete(self, work: Coroutine[Any, Any, None]) -> None:
         (self.world.run or complete)(work)
@@ -434,19 +435,21 @@ class Session:
 
     # ---- stop ------------------------------------------------------------------------------------------------------
     def shutdown(self, reason: str | None = None) -> None:
-        """Let go of everything; twice is once."""
-        if self._started:
-            self._started = False
-            reason = reason or self._reason or "shut down"
-            self._listening().notify("on_session_stop", session=self.id, reason=reason)
-            self.log.info(
-                "loop_shutdown", reason=reason, open_orders=sum(len(b.engine.open_orders()) for b in self.books)
-            )
-            with suppress(OSError):
-                write_mark(self.store, self.settings.state_dir / MARK)
-            stop_session(self.store, self.id, reason)
-            stopping.keep_for_the_post_mortem(self, reason)
-        self._close()
+        """Let go of everything, also where the database cannot be told of it (StoreError); twice is once."""
+        try:
+            if self._started:
+                self._started = False
+                self._say_stopped(reason or self._reason or "shut down")
+        finally:
+            self._close()
+
+    def _say_stopped(self, reason: str) -> None:
+        self._listening().notify("on_session_stop", session=self.id, reason=reason)
+        self.log.info("loop_shutdown", reason=reason, open_orders=sum(len(b.engine.open_orders()) for b in self.books))
+        with suppress(OSError, StoreError):
+            write_mark(self.store, self.settings.state_dir / MARK)
+        stop_session(self.store, self.id, reason)
+        stopping.keep_for_the_post_mortem(self, reason)
 
     def _close(self) -> None:
         while self.closing:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trader.clock import SystemClock
+from trader.env import CALL
 
 
 class NotStarted(TimeoutError):
@@ -173,6 +174,7 @@ class Workers:
     def _do(self, me: threading.Thread, batch: Batch) -> Batch | None:
         """The present thing of a batch; then what is begun next, if anything waits."""
         thing = batch.things[len(batch.answers)]
+        CALL.until = batch.since + self.timeout
         try:
             answer = batch.work(thing)
         except BaseException as error:  # noqa: BLE001 - raised where the answer is awaited
