@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from posixpath import normpath
 
-from _docs import contracts, options, program
+from _docs import contracts, faults, options, program
 from _docs.sources import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
@@ -17,7 +18,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "manifest.md": contracts.manifest,
     "events.md": program.events,
     "order-states.md": program.states,
+    "../explanation/faults.md": faults.page,
 }
+"""Below FOLDER."""
 
 
 def stale() -> list[str]:
@@ -47,7 +50,7 @@ def main(arguments: list[str]) -> int:
     check = bool(arguments)
     names = stale() if check else write()
     for name in names:
-        print(f"docs/reference/{name} {'is stale: run scripts/docs' if check else 'written'}")
+        print(normpath(f"docs/reference/{name}"), "is stale: run scripts/docs" if check else "written")
     if not names:
-        print(f"{len(PAGES)} reference pages are fresh")
+        print(f"{len(PAGES)} pages are fresh")
     return 1 if check and names else 0

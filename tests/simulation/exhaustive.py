@@ -56,6 +56,8 @@ POLICIES = ("forever", "open_only", "none")
 LATE = 8.0
 """Seconds until a late request arrives, and 1.5 more until it is seen: inside of the horizon that is declared."""
 HORIZON = 12.0
+SEED = 1
+"""What is still drawn is the order of tasks, and the pause before a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +85,20 @@ def profile(case: Case) -> Profile:
         submit_lost=1.0 if fault is not None else 0.0, late_seconds=LATE, order_lag=0.5, fill_lag=1.0,
     )  # fmt: skip
     return Profile(
-        seed=0,
+        seed=SEED,
         script=tuple((door, number) for door, number in deaths if door),
         ids=case.ids,
         faults=faults,
         horizon=HORIZON,
-        seconds=100.0,
+        seconds=75.0,
         symbols=1,
         change=0.0,
         leave=0.0,
         volume=100_000.0,
         line=Line(travel=0.1),
         timeout=5.0,
-        reconcile=5.0,
-        heartbeat=20.0,
+        reconcile=8.0,
+        heartbeat=40.0,
     )
 
 
@@ -125,7 +127,7 @@ def written(fault: Fault | None) -> Iterator[None]:
 def play(case: Case) -> History:
     """Play one case."""
     with written(OUTCOMES[case.outcome]):
-        return run(0, profile=profile(case))
+        return run(SEED, profile=profile(case))
 
 
 def judge(case: Case) -> list[str]:

@@ -195,7 +195,7 @@ def test_F23_duplicate_acknowledgement(room):
         before = room.steps(client_id)
         await room.sleep(40)
         assert room.steps(client_id) == before == ["unknown", "working"]
-        assert room.engine.in_flight == {}
+        assert room.engine.in_flight == {} and room.blocks() == set()
 
     room.play(story)
 

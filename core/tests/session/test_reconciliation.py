@@ -54,7 +54,9 @@ def test_an_absent_order_is_still_looked_out_for_after_a_restart(make_room):
 
 
 # ---- differences ---------------------------------------------------------------------------------------------------
-def test_a_difference_of_positions_is_halted_adopted_and_rearmed(room):
+def test_F101_a_split(room):
+    """The position differs and no trade says why: the symbol is halted until a person takes the venue's word for it."""
+
     async def story():
         await room.hold()
         room.venue.split("AAA", D(2))
@@ -149,7 +151,9 @@ def test_an_order_of_our_shape_without_a_row_halts_everything(room):
     room.play(story)
 
 
-def test_more_passes_than_rows_halt_everything(room):
+def test_F85_more_leaves_than_is_journalled(room):
+    """What passed the gate is counted against the journal: a mismatch is a fault of the program, and halts everything."""
+
     async def story():
         room.engine.gate.passes += 1
         await room.until(lambda: ("*", "halt") in room.blocks(), seconds=40)

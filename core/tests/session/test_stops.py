@@ -1,7 +1,7 @@
 """What a stop leaves behind: orders and positions as the settings say, everything in the journal."""
 
 import pytest
-from dealing_room import Lost
+from dealing_room import Lost, Slow
 from trader.errors import StoreError
 from trader.model import Unknown
 from trader.store import reading
@@ -120,3 +120,18 @@ def test_a_person_stops_the_session_by_command(room):
 
     assert room.play(story).reason == "trader stop"
     assert reading.sessions(room.store)[0]["exit_reason"] == "trader stop"
+
+
+def test_a_send_that_the_end_cuts_off_is_stored_as_unknown(make_room):
+    room = make_room(shutdown="grace = 3", horizon=600)
+
+    async def story():
+        room.line("SUBMIT", Slow(500.0))
+        room.want["AAA"] = 0.1
+        await room.sleep(60)
+        for call in room.table.calls:
+            call()
+        await room.until(lambda: room.orders(), seconds=10)
+
+    room.play(story)
+    assert ends(room) == {"AAA": "unknown"} and room.submits == []

@@ -158,7 +158,7 @@ class Trial:
             self.trades(trader, cycles)
         self.ask("pause", {"scope": "main"})
         self._asked.clear()
-        self.until(lambda: self._quiet(trader), "orders stay open")
+        self.until(lambda: self._stays_quiet(trader), "orders stay open")
         self.ask("stop", {}, wait=False)
         if trader.wait(PATIENCE) is None:
             raise Hung(f"it does not stop:\n{trader.said()}")
@@ -169,6 +169,13 @@ class Trial:
         before = self.line.ask("counts").get("advance", 0)
         if not self.line.ask("seen", "advance", before + bars, PATIENCE, timeout=PATIENCE + 5):
             raise Hung(f"it does not go on:\n{trader.said()}")
+
+    def _stays_quiet(self, trader: Trader) -> bool:
+        """The step that was under way when the pause was answered may still send: quiet is quiet after some bars."""
+        if not self._quiet(trader):
+            return False
+        self.trades(trader, 3)
+        return self._quiet(trader)
 
     def _quiet(self, trader: Trader) -> bool:
         self._must_live(trader)

@@ -27,10 +27,10 @@ class Checks:
     def __init__(self, watched: Watched) -> None:
         self._case = case = Case(watched)
         legal, halted = Legal(case), Halted(case)
-        self._halted = halted
+        self._halted, self._swept = halted, Swept(case, halted)
         self._judges: list[Judge] = [
             OneOrder(case), Journalled(case), legal, OneDecision(case, legal), Conserved(case), BookedOnce(case),
-            Agrees(case), Money(case), halted, Swept(case, halted), Capped(case), Resolved(case), Replayed(case),
+            Agrees(case), Money(case), halted, self._swept, Capped(case), Resolved(case), Replayed(case),
             Alarmed(case), Rebuilt(case),
         ]  # fmt: skip
 
@@ -45,6 +45,7 @@ class Checks:
                 judge.each()
         else:
             self._halted.peek()
+        self._swept.peek()
         return self._case.violations
 
     def end(self) -> list[Violation]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from trader.model import OrderReport
 
 from .case import Case, Judge
 from .rows import Standing
 
 ZERO = Decimal(0)
-T_CANCEL = timedelta(seconds=60)
-"""How long after a trip an order may still work, once nothing stands in the way of cancelling it."""
+T_CANCEL = timedelta(seconds=90)
+"""How long after a trip an order may still work: cancels and questions get lost, and are repeated."""
 
 
 class Halted(Judge):
@@ -63,19 +65,39 @@ class Halted(Judge):
 
 
 class Swept(Judge):
-    """I9: some time after a trip nothing works at the venue any more."""
+    """I9: some time after a trip no order of ours works at the venue, and at rest nobody's does."""
 
     def __init__(self, case: Case, halted: Halted) -> None:
         super().__init__(case)
         self._halted = halted
+        profile = case.watched.profile
+        # The longest that cancels may have to wait: a venue that is closed, a process that is frozen.
+        self._patience = T_CANCEL + timedelta(
+            seconds=90 * (profile.person.maintenance > 0) + profile.longest_freeze * (profile.freezes > 0)
+        )
+
+    def peek(self) -> None:
+        """Whether a halt has lasted long enough, with one process to see to it."""
+        since, watched = self._halted.since, self.case.watched
+        if since is None or watched.now - since < self._patience or not watched.lives:
+            return
+        if watched.lives[-1].ended is None and watched.now - watched.lives[-1].began >= self._patience:
+            edge = watched.now - self._patience
+            ours = {each.venue_id for each in watched.venue.accepted if not each.external and each.moment < edge}
+            self._look(lambda order: order.venue_id in ours)
 
     def end(self) -> None:
         since, watched = self._halted.since, self.case.watched
-        free = max(filter(None, (since, watched.healed_at)), default=None)
-        if since is None or free is None or watched.now - free < T_CANCEL:
+        if since is None or watched.healed_at is None:
             return
-        for order in watched.venue.truth_working():
-            self.case.object("I9", f"{order.key or order.venue_id} works at the venue; halted since {since:%H:%M:%S}")
+        if watched.now - max(since, watched.healed_at) >= T_CANCEL:
+            self._look(lambda _order: True)
+
+    def _look(self, counts: Callable[[OrderReport], bool]) -> None:
+        for order in self.case.watched.venue.truth_working():
+            if counts(order):
+                name, since = order.key or order.venue_id, self._halted.since
+                self.case.object("I9", f"{name} works at the venue; halted since {since:%H:%M:%S}")
 
 
 class Capped(Judge):

@@ -127,11 +127,25 @@ class Legal(Judge):
                 case.object("I6", f"{name} is not_sent, said by another process than the one that decided it")
             if any(request.key == intent.key for request in venue.requests):
                 case.object("I6", f"{name} is not_sent, and it left")
-        ended = to in ("rejected", "canceled", "expired", "filled")
-        if ended and any(each.key == intent.key for each in venue.truth_working()):
-            case.object("I6", f"{name} is {to}, and it works at the venue")
+        if to in ("rejected", "canceled", "expired", "filled"):
+            self._over(name, to, intent.key)
         if to == "rejected" and event.cause == "silence":
             case.object("I6", f"{name} is rejected because nobody answered")
+        for request in venue.requests if to == "absent" else ():
+            age = (event.recorded_at - request.moment).total_seconds()
+            if request.key == intent.key and age < case.watched.profile.horizon:
+                case.object("I6", f"{name} is absent {age:.1f} s after it left; the horizon is longer")
+
+    def _over(self, name: str, to: str, key: str) -> None:
+        """What the journal calls over is over at the venue, and all its fills are booked."""
+        case = self.case
+        venue = case.watched.venue
+        if any(each.key == key for each in venue.truth_working()):
+            case.object("I6", f"{name} is {to}, and it works at the venue")
+        filled = sum((each.report.filled for each in venue.accepted if each.key == key), Decimal(0))
+        booked = self._filled.get(name, Decimal(0))
+        if filled != booked:
+            case.object("I6", f"{name} is {to} with {booked} filled, at the venue it has {filled}")
 
     def end(self) -> None:
         told = [f"{raised.alert.text} {raised.alert.facts}" for raised in self.case.watched.alerts]
@@ -196,6 +210,9 @@ class Conserved(Judge):
 
     def end(self) -> None:
         case, venue = self.case, self.case.watched.venue
+        for raised in case.watched.alerts:
+            if raised.alert.event == "kill_switch" and "a fault of the program" in raised.alert.text:
+                case.object("I11", f"the program found a fault of its own: {raised.alert.text}")
         left = {request.key for request in venue.requests}
         there = {order.key for order in venue.accepted if not order.external}
         for order in case.rows.stands():

@@ -237,12 +237,12 @@ class Rows:
         sql = "SELECT id, scope, level, reason, since FROM block WHERE lifted_at IS NULL ORDER BY id"
         return [Standing(a, b, c, d, moment(e)) for a, b, c, d, e in self.all(sql)]
 
-
     def asked_to_halt(self) -> bool:
-        """Whether the last word of people on the kill switch, as a session answered it, is that it be on."""
+        """Whether the last word of people on the kill switch is that it be on, and a session said that it is. One that
+        lifts it may die before it says so."""
         sql = (
-            "SELECT kind FROM command WHERE state = 'done' AND (kind = 'kill' OR (kind = 'rearm' AND"
-            " coalesce(json_extract(args, '$.scope'), '') = '')) ORDER BY answered_at DESC, id DESC LIMIT 1"
+            "SELECT kind FROM command WHERE (kind = 'kill' AND state = 'done') OR (kind = 'rearm' AND"
+            " coalesce(json_extract(args, '$.scope'), '') = '') ORDER BY id DESC LIMIT 1"
         )
         return self.all(sql) == [("kill",)]
 

@@ -68,6 +68,20 @@ class Halts:
         return None
 
 
+class Alone:
+    """The gate's check that this is still the one session on its database: a lease that ran out may be another's."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self._left = left
+
+    def refuse(self, order: OrderRequest) -> Refusal | None:  # noqa: ARG002 - it refuses whatever the order is
+        """The gate's last look."""
+        left = self._left()
+        if left > 0:
+            return None
+        return Refusal(0, "the lease on the database has run out", 0.0, left, "lease")
+
+
 def _always(_order: OrderRequest) -> bool:
     return True
 

@@ -125,6 +125,8 @@ class Book:
 
     def look_at_the_unknown(self) -> None:
         """An order that nobody can place for long is a person's concern, once."""
+        if self.engine.recorded:
+            return
         now = self.engine.clock.now()
         for order in self.engine.blotter.open():
             client_id, request = order.request.client_id, order.request

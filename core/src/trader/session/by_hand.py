@@ -162,7 +162,12 @@ async def close(engine: Engine, symbol: str, report: Report, row: int, at: datet
     await engine.send_by_hand(order, CycleRecord(
         engine.name, cycle_id, 0, at, engine.standing.equity, engine.ledger.cash, _diary(engine, order, at)
     ), report)  # fmt: skip
-    return f"{order.side} {order.quantity:f} {symbol} at market, order {order.client_id}"
+    for refused, refusal in report.refused:
+        if refused is order:
+            raise Refused(f"Nothing was sent: {refusal.reason}.")
+    became = [move for move in report.moves if move.client_id == order.client_id]
+    state = f" ({became[-1].state}{f': {became[-1].reason}' if became[-1].reason else ''})" if became else ""
+    return f"{order.side} {order.quantity:f} {symbol} at market, order {order.client_id}{state}"
 
 
 async def _none_working(engine: Engine, symbol: str, report: Report, row: int, at: datetime) -> None:

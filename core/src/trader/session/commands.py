@@ -57,6 +57,8 @@ class Obedience:
             return  # asked again when the store is back
         except TraderError as error:
             text, refused = " ".join(part for part in (error.what, error.todo) if part), True
+        except Exception as error:  # noqa: BLE001 - a wish that cannot be obeyed must not be asked for again and again
+            text, refused = f"it failed: {type(error).__name__}: {error}", True
         self._session.log.info("command", kind=command.kind, by=command.requested_by, answer=text, refused=refused)
         try:
             commands.answer(self._session.store, command.id, text, refused=refused)
@@ -98,7 +100,8 @@ class Obedience:
         blocks.block(self._session.store, scope, "pause", f"by {command.requested_by}")
         self._session.look_at_blocks()
         self._session.told(scope, "paused", f"by {command.requested_by}")
-        return f"{scope} is paused; it decides nothing until: trader release {command.args['scope']}"
+        wanted = command.args["scope"]
+        return f"{scope} is paused: after the step that is under way it decides nothing until: trader release {wanted}"
 
     async def _release(self, command: Command) -> str:
         session, wanted = self._session, str(command.args.get("scope") or "")
@@ -206,6 +209,10 @@ class Obedience:
                 book.tell(report)
                 done.set_exception(error)
                 if isinstance(error, StoreError):
+                    raise
+            except Exception as error:
+                done.set_exception(error)
+                if isinstance(error, AssertionError):
                     raise
             else:
                 book.tell(report)

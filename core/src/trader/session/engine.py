@@ -548,6 +548,11 @@ class Engine:
     # ---- start -----------------------------------------------------------------------------------------------------
     async def awaken(self, report: Report, row: int, at: datetime) -> bool:
         """After a restart: what was being submitted was possibly sent. Then all is reconciled. False: not answered."""
+        self.take_for_sent(report, at)
+        return await self.reconcile(report, row, at)
+
+    def take_for_sent(self, report: Report, at: datetime) -> None:
+        """Nobody waits for the outcomes of what is being submitted any more: it is unknown from now on."""
         moves = [
             move
             for order in self.blotter.open()
@@ -557,7 +562,6 @@ class Engine:
         if moves:
             self.journal.moved(moves)
             report.moves += moves
-        return await self.reconcile(report, row, at)
 
     def position(self, symbol: str) -> Position:
         """What the ledger holds of a symbol."""

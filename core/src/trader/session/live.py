@@ -72,6 +72,10 @@ class Runner:
         self._due = True
         self._wake.set()
 
+    def hurry(self) -> None:
+        """The session stops: do not rest any longer."""
+        self._wake.set()
+
     def ask(self, request: Request) -> None:
         """Do this in the book's own time; a person wants it."""
         self.connection.retry()
@@ -320,10 +324,14 @@ async def live(session: Session, cycles: int | None, progress: Progress) -> None
     tasks = [asyncio.ensure_future(runner.run()) for runner in runners]
     streams = [asyncio.ensure_future(runner.listen()) for runner in runners]
     try:
-        while not session.world.stopping.is_set() and not all(task.done() for task in tasks):
+        while not session.world.stopping.is_set() and not all(task.done() for task in tasks) and not _failed(tasks):
             await session.obey()
             _watch(session, runners)
             await asyncio.wait(tasks, timeout=POLL_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+        if _failed(tasks):
+            session.stop("a fault of the program")
+        for runner in runners:
+            runner.hurry()
         await _finish(session, tasks)
     finally:
         table.stop()
@@ -334,10 +342,16 @@ async def live(session: Session, cycles: int | None, progress: Progress) -> None
         session.stop("cycles")
 
 
+def _failed(tasks: Sequence[asyncio.Future[None]]) -> bool:
+    return any(task.done() and (task.cancelled() or task.exception() is not None) for task in tasks)
+
+
 async def _finish(session: Session, tasks: Sequence[asyncio.Future[None]]) -> None:
     """Let what is under way come to its end, at most for the grace; a fault of a book ends the session."""
+    grace = session.settings.application.shutdown.grace
+    session.stop_by = session.world.clock.monotonic() + grace
     if tasks:
-        await asyncio.wait(tasks, timeout=session.settings.application.shutdown.grace)
+        await asyncio.wait(tasks, timeout=grace)
     for task in tasks:
         if task.done() and not task.cancelled():
             task.result()

@@ -28,7 +28,7 @@ from trader.orders.gate import Gate
 from trader.orders.journal import BookState, Journal
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
-from trader.safety.halts import Halts
+from trader.safety.halts import Alone, Halts
 from trader.safety.kill import KillSwitch
 from trader.safety.stop import Trip
 from trader.session import by_hand, opening, stopping
@@ -100,6 +100,8 @@ class Session:
         self._obedience = Obedience(self)
         self._lock: Any = None
         self._next_mark = self._next_renewal = 0.0
+        self.stop_by: float | None = None
+        """When the patience of a stop that has begun ends, process seconds."""
         self._deaf = False
 
     def __enter__(self) -> Self:
@@ -199,7 +201,7 @@ class Session:
         brakes = Halts(part.name, add=self._add_block)
         gate = Gate(
             part.broker.object,
-            checks=(self.kill, brakes),
+            checks=(self.kill, brakes, Alone(self._lock.left)),
             fault=lambda method, error: self._call_fault(part.broker, f"{method}()", error),
             dry_run=self.settings.trading.dry_run,
             point=self.world.point,
@@ -248,6 +250,7 @@ class Session:
             report.unreached.append(error.what)
             whole = False
         book.tell(report)
+        book.look_at_the_unknown()
         return whole
 
     def hold(self, held: bool) -> None:

@@ -26,20 +26,36 @@ async def wind_down(session: Session) -> None:
     """No decision any more: wait for outcomes, then do with orders and positions what the settings say; at most for
     `application.shutdown.grace` seconds. What is unknown then is stored as unknown."""
     chosen = session.settings.application.shutdown
-    until = session.world.clock.monotonic() + chosen.grace
+    until = session.stop_by or session.world.clock.monotonic() + chosen.grace
     for book in session.books:
+        left = max(until - session.world.clock.monotonic(), 0.05)
         try:
-            await _settle(session, book, until, _certain(book))
-            if chosen.orders == "cancel":
-                await _cancel(session, book, until)
-            if chosen.positions == "close" and session.kill.halted is None:
-                await _flatten(session, book, until)
+            _give_up(session, book)
+            await asyncio.wait_for(_wind_down(session, book, until), left)
+        except TimeoutError:
+            session.log.warning("shutdown", book=book.name, text=f"not everything is known after {chosen.grace:g} s")
         except TraderError as error:
             session.log.error("shutdown", book=book.name, text=str(error))
     for book in session.books:
         for client_id, state in book.engine.open_orders():
             level = session.log.info if session.recorded else session.log.warning
             level("left_working", book=book.name, client_id=client_id, state=state)
+
+
+async def _wind_down(session: Session, book: Book, until: float) -> None:
+    chosen = session.settings.application.shutdown
+    await _settle(session, book, until, _certain(book))
+    if chosen.orders == "cancel":
+        await _cancel(session, book, until)
+    if chosen.positions == "close" and session.kill.halted is None:
+        await _flatten(session, book, until)
+
+
+def _give_up(session: Session, book: Book) -> None:
+    """Sends that the end of the session cut off: whether they arrived is asked from now on."""
+    report = Report()
+    book.engine.take_for_sent(report, _now(session, book)[1])
+    book.tell(report)
 
 
 def _certain(book: Book) -> Callable[[], bool]:

@@ -16,6 +16,9 @@ from typing import Any
 from trader.clock import SystemClock
 from trader.env import CALL
 
+CLOSING = 5.0
+"""Seconds that a lane waits for a running call when it is closed; the thread ends with the process."""
+
 
 class NotStarted(TimeoutError):
     """It was never begun and never will be: nothing of it reached anybody."""
@@ -109,7 +112,7 @@ class Workers:
                 self._end(batch)
 
     def close(self) -> None:
-        """Begin nothing more; wait for what runs and does not hang already, at most the timeout."""
+        """Begin nothing more; wait a little for what runs and does not hang already."""
         with self._condition:
             self._closed = True
             for batch in self._waiting:
@@ -117,7 +120,7 @@ class Workers:
             self._waiting.clear()
             self._condition.notify_all()
             threads = [thread for thread in self._threads if thread not in self._hung]
-            end = self._now() + self.timeout
+            end = self._now() + min(self.timeout, CLOSING)
         for thread in threads:
             thread.join(max(0.0, end - self._now()))
 

@@ -1,0 +1,142 @@
+"""What a person asks of a running session: close a position, cancel an order; and what a fault of ours comes to."""
+
+from decimal import Decimal
+
+import pytest
+from trader.errors import TraderError
+from trader.model import Rejected
+from trader.store import commands, reading
+
+D = Decimal
+
+
+def test_a_position_is_closed_by_hand(room):
+    async def story():
+        await room.hold()
+        room.want = {}
+        answer = await room.ask("close", symbol="AAA")
+        assert answer.startswith("sell 100 AAA at market, order t") and "(working)" in answer
+        room.trade(AAA=101.0)
+        await room.reconcile()
+        assert room.held() == 0 and room.cash() == 100_100
+        cycle = reading.latest_cycle_touching(room.store, "AAA")
+        assert cycle["number"] > 0  # what was done by hand is no cycle
+        room.agree()
+
+    room.play(story)
+
+
+def test_what_works_in_the_symbol_is_cancelled_first(room):
+    async def story():
+        await room.hold()
+        await room.order("AAA", 0.3)
+        room.want = {}
+        await room.ask("close", symbol="AAA")
+        assert [one["state"] for one in room.orders()] == ["filled", "canceled", "working"]
+        room.trade()
+        await room.reconcile()
+        assert room.held() == 0
+
+    room.play(story)
+
+
+def test_a_close_that_the_gate_refuses_says_so(room):
+    async def story():
+        await room.hold()
+        await room.ask("kill", reason="fire")
+        with pytest.raises(TraderError, match="Nothing was sent: everything is halted: fire"):
+            await room.ask("close", symbol="AAA")
+        assert [one["state"] for one in room.orders()] == ["filled", "not_sent"] and room.held() == 100
+
+    room.play(story)
+
+
+def test_a_close_that_the_venue_rejects_says_so(room):
+    async def story():
+        await room.hold()
+        room.want = {}
+        room.say("submit", Rejected("closed", "the market is closed"))
+        assert "(rejected: closed: the market is closed)" in await room.ask("close", symbol="AAA")
+
+    room.play(story)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "says"),
+    [
+        ("close", {"symbol": "BBB"}, "No book holds BBB"),
+        ("cancel", {"order": "nobody"}, "No book has an open order nobody"),
+        ("close", {}, "KeyError"),
+        ("rearm", {}, "KeyError"),
+        ("dance", {}, "unknown command 'dance'"),
+        ("reconcile", {"book": "another"}, "There is no book 'another'"),
+    ],
+)
+def test_a_wish_that_cannot_be_obeyed_is_refused_once(room, kind, args, says):
+    async def story():
+        with pytest.raises(TraderError, match=says):
+            await room.ask(kind, **args)
+        await room.sleep(5)
+        assert commands.waiting(room.store) == []
+        await room.hold()
+
+    room.play(story)
+
+
+def test_a_fault_in_a_persons_wish_is_an_answer_and_the_book_goes_on(room, monkeypatch):
+    from trader.session import by_hand
+
+    async def broken(*_args):
+        raise KeyError("symbol")
+
+    async def story():
+        await room.hold()
+        monkeypatch.setattr(by_hand, "close", broken)
+        with pytest.raises(TraderError, match="it failed: KeyError"):
+            await room.ask("close", symbol="AAA")
+        await room.order("BBB")
+
+    room.play(story)
+
+
+TWO = """
+[brokers.second]
+plugin = "client"
+book = "other"
+[strategies.wants_too]
+plugin = "wants"
+book = "other"
+[books.other]
+broker = "second"
+models.pipeline = [{ name = "wants_too" }]
+coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
+"""
+
+
+def test_a_fault_in_one_book_ends_the_session_and_not_only_the_book(make_room, monkeypatch):
+    room = make_room(books=("main", "other"), text=TWO)
+
+    async def story():
+        monkeypatch.setattr(room.engine, "reconcile", lambda *_args: 1 / 0)
+        await room.sleep(300)
+
+    with pytest.raises(ZeroDivisionError):
+        room.play(story)
+    assert reading.sessions(room.store)[0]["exit_reason"] == "error: ZeroDivisionError"
+
+
+def test_an_illegal_step_halts_everything(room, monkeypatch):
+    from trader.errors import IllegalTransition
+
+    def illegal(*_args):
+        raise IllegalTransition("an order cannot go from filled to working by ack")
+
+    async def story():
+        client_id = await room.order()
+        monkeypatch.setattr(room.engine.reconciler, "_compare", illegal)
+        await room.until(lambda: ("*", "halt") in room.blocks(), seconds=60)
+        monkeypatch.undo()
+        await room.until(lambda: room.venue.truth_working() == [], seconds=10)
+        await room.until(lambda: room.state(client_id) == "canceled", seconds=60)
+
+    room.play(story)
