@@ -179,6 +179,12 @@ class _Play:
                 return f"order {client_id} is working, and does not work at the venue"
             if format(there[0].filled, "f") != filled:
                 return f"order {client_id} has {filled} filled, at the venue {there[0].filled:f}"
+        there_is = {order.key for order in history.venue.accepted}
+        for client_id, key in query("SELECT client_id, key FROM intent WHERE state = 'absent'"):
+            if key in there_is:
+                return f"order {client_id} is absent, and the venue has it"
+        if any(request.fate == "pending" for request in history.venue.requests):
+            return "an order is still on its way"
         known = {row[0] for row in query("SELECT execution_id FROM fill")}
         missing = [fill.execution_id for fill in history.venue.truth_fills() if fill.execution_id not in known]
         if missing:

@@ -82,6 +82,20 @@ def test_F33_a_cancel_of_an_order_that_nobody_can_place(room):
     room.play(story)
 
 
+def test_F33_a_cancel_of_an_uncertain_order_survives_a_crash(room):
+    """The wish is in the journal: the next session cancels the order when it turns up."""
+
+    async def story():
+        room.say("submit", SILENCE)
+        client_id = await room.order()
+        await room.ask("cancel", order=client_id[:8])
+        assert room.engine.journal.load().withdrawn == [client_id]
+        room.engine.resume(room.engine.journal.load())
+        assert room.engine.withdrawn == {client_id}
+
+    room.play(story)
+
+
 @pytest.mark.parametrize("answer", ["lost", "refused"])
 def test_F33_a_cancel_that_does_not_get_through(room, answer):
     """A person's cancel is asked for again until the order is gone."""
@@ -251,6 +265,9 @@ def test_an_order_that_the_venue_forgot_halts_its_symbol(room):
         await room.until(lambda: ("main/AAA", "halt") in room.blocks(), seconds=60)
         await room.cycle()
         assert len(room.orders()) == 1 and len(room.told("order_missing")) == 1
+        client_id = room.orders()[0]["client_id"]
+        await room.ask("reconcile", adopt=client_id[:8])
+        assert room.state(client_id) == "canceled"
 
     room.play(story)
 

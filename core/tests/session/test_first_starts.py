@@ -28,7 +28,7 @@ def test_an_account_that_is_not_clean_is_refused(room, what):
         holds(room)
     else:
         room.venue.manual_trade("AAA", Side.BUY, D(40))
-    with pytest.raises(Refused, match="not clean.*(40 AAA|order V1 AAA)"):
+    with pytest.raises(Refused, match=r"not clean.*(40 AAA|order V1 AAA)"):
         room.play()
     assert room.submits == []
 

@@ -152,7 +152,7 @@ def test_an_order_of_our_shape_without_a_row_halts_everything(room):
 
 
 def test_F85_more_leaves_than_is_journalled(room):
-    """What passed the gate is counted against the journal: a mismatch is a fault of the program, and halts everything."""
+    """What passed the gate is counted against the journal: a mismatch is a fault of ours, and halts everything."""
 
     async def story():
         room.engine.gate.passes += 1

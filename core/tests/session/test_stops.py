@@ -131,7 +131,7 @@ def test_a_send_that_the_end_cuts_off_is_stored_as_unknown(make_room):
         await room.sleep(60)
         for call in room.table.calls:
             call()
-        await room.until(lambda: room.orders(), seconds=10)
+        await room.until(room.orders, seconds=10)
 
     room.play(story)
     assert ends(room) == {"AAA": "unknown"} and room.submits == []

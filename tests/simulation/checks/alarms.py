@@ -40,7 +40,10 @@ class Alarmed(Judge):
         """Within one life: a restart begins to count anew, and a frozen process tells nobody."""
         watched = self.case.watched
         told = self._told("order_unknown")
-        enough = LONG + SLACK + timedelta(seconds=watched.profile.longest_freeze if watched.profile.freezes else 0)
+        profile = watched.profile
+        # A look may have to wait for the answer to one question, or for a frozen process.
+        held_up = profile.timeout + profile.longest_freeze * (profile.freezes > 0)
+        enough = LONG + SLACK + timedelta(seconds=held_up)
         still = [(name, since, watched.now) for name, since in self._unknown.items()]
         for name, since, until in self._spans + still:
             for life in watched.lives:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from trader.model import Fill
@@ -11,6 +12,8 @@ from .case import Case, Judge
 from .rows import BookedFill
 
 ZERO = Decimal(0)
+AGAIN = timedelta(minutes=4)
+"""After a person lifted a halt without a look at its cause, so long until it is halted again."""
 
 
 def made_here(fill: BookedFill) -> bool:
@@ -79,8 +82,7 @@ class Agrees(Judge):
         venue = self.case.watched.venue
         theirs, split = venue.truth_positions(), {each.symbol for each in venue.splits}
         # A split is no fill: until a person has looked at it, the symbol stands still and the books stay as they are.
-        halted = {each.scope.partition("/")[2] for each in self.case.rows.blocks() if each.level == "halt"}
-        left_to_people = split & halted
+        left_to_people = split & self.case.rows.halted_symbols(self.case.watched.now - AGAIN)
         for symbol in ours.keys() | theirs.keys():
             here, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
             if here != there and symbol not in left_to_people:

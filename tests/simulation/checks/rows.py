@@ -237,6 +237,12 @@ class Rows:
         sql = "SELECT id, scope, level, reason, since FROM block WHERE lifted_at IS NULL ORDER BY id"
         return [Standing(a, b, c, d, moment(e)) for a, b, c, d, e in self.all(sql)]
 
+    def halted_symbols(self, since: datetime) -> set[str]:
+        """Symbols that are halted, or were until that moment or later."""
+        edge = (since - EPOCH) // timedelta(microseconds=1)
+        sql = "SELECT scope FROM block WHERE level = 'halt' AND (lifted_at IS NULL OR lifted_at >= ?)"
+        return {scope.partition("/")[2] for (scope,) in self.all(sql, edge)}
+
     def asked_to_halt(self) -> bool:
         """Whether the last word of people on the kill switch is that it be on, and a session said that it is. One that
         lifts it may die before it says so."""

@@ -18,7 +18,7 @@ from trader.orders.lifecycle import TERMINAL, Cause, legal, step
 
 S = OrderState
 # An enum's member costs more to look up than most of what is done with it here.
-SUBMITTING, WORKING, CLOSING, FILLED = S.SUBMITTING, S.WORKING, S.CLOSING, S.FILLED
+SUBMITTING, WORKING, CLOSING, FILLED, ABSENT = S.SUBMITTING, S.WORKING, S.CLOSING, S.FILLED, S.ABSENT
 ACK, FILL = Cause.ACK, Cause.FILL
 # Two ways that nearly every order takes are looked up in the table once, here.
 ACKED, DONE = step(SUBMITTING, WORKING, ACK), step(CLOSING, FILLED, FILL)
@@ -121,12 +121,10 @@ class Blotter:
             return self._late(client_id, outcome, at)
         if isinstance(outcome, Accepted):
             order.venue_id = outcome.venue_id or order.venue_id
-            if order.state not in UNCERTAIN:
-                return []
-            if order.state is not SUBMITTING:
-                return self._venue(order, WORKING, ACK, at)
-            order.state = ACKED
-            return [Move(client_id, ACKED, ACK, at, "", order.venue_id, order.filled)]
+            if order.state is SUBMITTING:
+                order.state = ACKED
+                return [Move(client_id, ACKED, ACK, at, "", order.venue_id, order.filled)]
+            return self._venue(order, WORKING, ACK, at) if order.state in UNCERTAIN else []
         if isinstance(outcome, Refusal):
             return [self._move(order, S.NOT_SENT, Cause.GATE, at, f"{outcome.rule}: {outcome.reason}")]
         if isinstance(outcome, Rejected):
@@ -176,23 +174,24 @@ class Blotter:
     # ---- facts -----------------------------------------------------------------------------------------------------
     def fill(self, order: LiveOrder, fill: Fill) -> list[Move]:
         """A booked fill, in whatever state: implies that the order works there; the last one closes it."""
-        order.filled += fill.quantity
         request, state = order.request, order.state
-        client_id = request.client_id
-        if order.filled > request.quantity:
-            self._note(order, f"{order.filled:f} filled, {request.quantity:f} ordered")
-        if state in CLOSES:
-            if state is S.ABSENT:
-                self.revived.append(order)
-            if order.filled >= request.quantity:
-                order.state = DONE
-                self._close(order)
-                return [Move(client_id, DONE, FILL, fill.time, "", order.venue_id, order.filled)]
-        else:  # terminal: the fact is booked, and somebody must know
+        client_id, ordered = request.client_id, request.quantity
+        filled = order.filled = order.filled + fill.quantity
+        if filled > ordered:
+            self._note(order, f"{filled:f} filled, {ordered:f} ordered")
+        if state is ABSENT:
+            self.revived.append(order)
+            self._absent.pop(client_id, None)
+        if state not in CLOSES:  # terminal: the fact is booked, and somebody must know
             self._note(order, f"filled {fill.quantity:f} after it was {state}")
+        elif filled >= ordered:
+            order.state = DONE
+            self._open.pop(client_id, None)
+            self._keys.pop(request.key, None)
+            return [Move(client_id, DONE, FILL, fill.time, "", order.venue_id, filled)]
         if state in (S.SUBMITTING, S.UNKNOWN, S.ABSENT):
             return [self._move(order, S.WORKING, Cause.FILL, fill.time)]
-        return [Move(client_id, order.state, Cause.FILL, fill.time, filled=order.filled)]
+        return [Move(client_id, state, Cause.FILL, fill.time, filled=filled)]
 
     def corrected(self, order: LiveOrder, change: Decimal, at: datetime) -> Move:
         """An execution of it has another quantity now, by so much; whether that ends it is the venue's next word."""
@@ -257,7 +256,7 @@ class Blotter:
         return Move(client_id, to, cause, at, reason, order.venue_id, order.filled)
 
     def _close(self, order: LiveOrder) -> None:
-        client_id = order.request.client_id
-        self._open.pop(client_id, None)
-        self._absent.pop(client_id, None)
-        self._keys.pop(order.request.key, None)
+        request = order.request
+        self._keys.pop(request.key, None)
+        if self._open.pop(request.client_id, None) is None:
+            self._absent.pop(request.client_id, None)

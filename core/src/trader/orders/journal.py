@@ -102,12 +102,18 @@ class BookState(Struct, frozen=True):
     apart: dict[str, Decimal] = msgspec.field(default_factory=dict)
     """Signed units that somebody else trades on the account and the book leaves alone."""
     apart_cash: Decimal = ZERO
+    withdrawn: list[str] = msgspec.field(default_factory=list)
+    """Open orders that a person cancelled while nobody knew whether they had arrived."""
     opened_at: datetime | None = None
     """When the book's opening balance was read; None before it."""
 
 
 Terms: TypeAlias = "tuple[Decimal, Decimal] | None"
 """Quantity and price of a fill; None for a cash event."""
+
+
+WITHDRAWN = "cancelled by a person while it was uncertain"
+"""The odd fact that says so."""
 
 
 def fact_key(fact: Fill | CashEvent) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from trader.clock import Clock
 from trader.errors import StoreError
 from trader.model import ZERO, CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
-from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, Terms, fact_key
+from trader.orders.journal import WITHDRAWN, Booking, BookState, CycleRecord, Holding, Move, OpenOrder, Terms, fact_key
 from trader.orders.ledger import CORRECTION, MEMORY, base_of
 from trader.orders.lifecycle import TERMINAL
 from trader.store import schema as s
@@ -82,6 +82,7 @@ class StoreJournal:
                 untold=self._untold(connection),
                 apart=apart,
                 apart_cash=apart_cash,
+                withdrawn=self._withdrawn(connection),
                 opened_at=self._opened_at(connection),
             )
 
@@ -159,6 +160,18 @@ class StoreJournal:
             units[symbol] = units.get(symbol, ZERO) + signed
             cash += amount or ZERO
         return units, cash
+
+    def _withdrawn(self, connection: Connection) -> list[str]:
+        event, now = s.order_event.c, s.intent.c
+        uncertain = now.state.in_([OrderState.SUBMITTING.value, OrderState.UNKNOWN.value])
+        opened = select(now.client_id, now.cycle).where(now.book == self.book, text("open = 1"), uncertain)
+        cycles = {row.client_id: row.cycle for row in connection.execute(opened)}
+        if not cycles:
+            return []
+        said = select(event.client_id).where(
+            event.seq > min(cycles.values()), event.kind == "odd", event.reason == WITHDRAWN
+        )
+        return [client_id for client_id in connection.execute(said).scalars() if client_id in cycles]
 
     def _opened_at(self, connection: Connection) -> datetime | None:
         cash = s.cash_event.c

@@ -20,8 +20,9 @@ from trader.cycle.planner import Stamp, plan_exits
 from trader.errors import Refused, Unreachable
 from trader.model import ZERO, Cancel, CashEvent, Fill, OrderRef, OrderReport, OrderRequest, Purpose, Side, Unavailable
 from trader.model import OrderState as S
+from trader.orders.blotter import LiveOrder
 from trader.orders.differences import CASH
-from trader.orders.journal import CycleRecord
+from trader.orders.journal import WITHDRAWN, CycleRecord
 from trader.session import asking
 from trader.session.asking import ask
 from trader.session.lanes import Priority
@@ -123,6 +124,7 @@ async def cancel(engine: Engine, beginning: str, report: Report, at: datetime) -
         order = known[0]
         client_id = order.request.client_id
         if order.state in (S.SUBMITTING, S.UNKNOWN):
+            engine.journal.odd(client_id, WITHDRAWN, at)
             engine.withdrawn.add(client_id)
             return f"{client_id} may or may not be at the venue: it is cancelled as soon as it turns up"
         if order.state is S.CLOSING:
@@ -199,7 +201,11 @@ def _diary(engine: Engine, order: OrderRequest, at: datetime) -> bytes:
 # ---- the venue's word ----------------------------------------------------------------------------------------------
 def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, at: datetime) -> str:
     """Book what the venue says of a symbol (or of the cash) as an adjustment: units move without money, money without
-    units. Refused where nothing differs."""
+    units. Or of an order, by its client id: one that it acknowledged and does not show any more has ended. Refused
+    where nothing differs."""
+    gone = engine.reconciler.missing(symbol)
+    if gone is not None:
+        return _take_for_gone(engine, gone, report, at)
     found = next((one for one in engine.reconciler.differences if one.symbol == symbol), None)
     if found is None:
         raise Refused(f"Nothing differs for {symbol} in book '{engine.name}'.", todo="See: trader reconcile")
@@ -213,3 +219,13 @@ def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, 
         engine.reconciler.take_over([fill], report, row)
     engine.reconciler.differences.again(symbol)
     return f"{symbol}: booked {change:+f}, as the venue says"
+
+
+def _take_for_gone(engine: Engine, order: LiveOrder, report: Report, at: datetime) -> str:
+    request = order.request
+    ended = OrderReport(
+        request.key, order.venue_id or "", request.symbol, request.side, request.quantity, order.filled, S.CANCELED, at,
+        reason="the venue does not show it any more, a person took it for ended",
+    )  # fmt: skip
+    engine.reconciler.shown([ended], report, at)
+    return f"{request.client_id}: taken for ended, {order.filled:f} of {request.quantity:f} filled"

@@ -161,7 +161,7 @@ class Engine:
         """Proven absent since the last decision."""
         self.unwanted: list[OrderRef] = []
         """Orders at the venue to be cancelled as soon as possible, whatever the journal says of them."""
-        self.withdrawn: set[str] = set()
+        self.withdrawn: set[str] = set(state.withdrawn)
         """Orders that a person cancelled, or that came back from the dead: to be cancelled wherever they work."""
         self._late: list[tuple[str, Any]] = []
         self._stateful = list(stateful)
@@ -485,7 +485,7 @@ class Engine:
         now = self.clock.monotonic()
         for one, answer in zip(approved, answers, strict=True):
             order = one.order
-            outcome = self._outcome(order, answer, now)
+            outcome = self._outcome(order, answer, now) if isinstance(answer, BaseException) else answer
             if type(outcome) is Refusal:
                 self.tally.not_sent += 1
                 report.refused.append((order, outcome))
@@ -540,6 +540,8 @@ class Engine:
 
     def _conserve(self) -> None:
         """What left against what is written: a mismatch is a fault of the program, and halts."""
+        if self.tally.mismatch(0) is None:
+            return
         uncertain = sum(order.state in UNCERTAIN for order in self.blotter.open())
         text = self.tally.mismatch(uncertain)
         if text is not None:

@@ -128,7 +128,9 @@ class Reconciler:
             if booked:
                 self._note_newest(booked)
             engine.journal.booked(bookings, moves)
-            report.fills += [each.fact for each in bookings if isinstance(each.fact, Fill) and not each.apart]
+            if len(booked) < len(bookings):  # among them somebody else's trades, or corrections
+                booked = [each.fact for each in bookings if isinstance(each.fact, Fill) and not each.apart]
+            report.fills += booked
             report.moves += moves
             engine.standing.booked(bookings, row)
 
@@ -284,6 +286,11 @@ class Reconciler:
             text = f"order {client_id} was acknowledged, and the venue does not show it any more"
             report.alarm("order_missing", f"{order.request.symbol}: {text}")
             self.engine.halt_symbol(order.request.symbol, text)
+
+    def missing(self, beginning: str) -> LiveOrder | None:
+        """The one acknowledged order of this client id, or its beginning, that the venue does not show any more."""
+        found = [client_id for client_id in self._missing if client_id.startswith(beginning)]
+        return self.engine.blotter.get(found[0]) if len(found) == 1 else None
 
     def _odd(self, report: Report, at: datetime) -> None:
         """What fits no legal step: kept in the journal, told, and the symbol is halted."""

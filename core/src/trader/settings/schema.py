@@ -213,7 +213,7 @@ class Reconcile(Table):
 class Connect(Table):
     """How a broker is reached, and reached again after it was lost."""
 
-    tries: int = Field(8, ge=1, description="So many tries, then it is given up until a person acts.")
+    tries: int = Field(20, ge=1, description="So many tries, then it is given up until a person acts.")
     first_seconds: float = Field(1.0, gt=0, description="Pause after the first try; it doubles, with jitter.")
     longest_seconds: float = Field(60.0, gt=0, description="The longest pause between two tries.")
 
