@@ -83,6 +83,67 @@ def test_journal_stores_every_row_it_compares(bench, tmp_path):
     assert {order.client_id for _, orders in work for order in orders} == {row[2] for rows in groups for row in rows}
 
 
+def test_restart_decides_once_on_a_long_past_and_beside_it_the_past_is_replayed(bench, tmp_path):
+    from _bench.restart import measure
+    from _bench.result import Conditions
+
+    beside_short, beside_replay = measure(Conditions(True, None, tmp_path))
+    assert beside_short.what.startswith("session with 40 orders and 80 fills behind it")
+    assert beside_short.value == beside_replay.value > 0
+    assert beside_replay.against == "replay of every event" and beside_replay.reference > 0
+
+
+def test_the_long_past_is_a_whole_journal_of_filled_orders(bench, tmp_path):
+    from _bench.exchange import Exchange
+    from _bench.live_book import BOOK
+    from _bench.restart import play_again, prepare
+    from trader.store import reading
+    from trader.store.chain import verify_chain
+    from trader.store.database import open_store
+
+    life = prepare(tmp_path, 5, 3)
+    assert (life.orders, life.fills) == (15, 30)
+    assert play_again(tmp_path) > 0
+    store = open_store(tmp_path / "var" / "trader.db", read_only=True)
+    try:
+        assert verify_chain(store) is None
+        assert {row["state"] for row in reading.orders(store, BOOK)} == {"filled"}
+        held = {row["symbol"]: row["quantity"] for row in reading.holdings(store, BOOK)}
+    finally:
+        store.close()
+    account = Exchange.taken_up(life.account)
+    assert {one.symbol: one.quantity for one in account.positions()} == held and len(held) == 5
+    assert account.count == life.orders
+
+
+def test_a_replay_that_ends_elsewhere_is_no_figure(bench, tmp_path, monkeypatch):
+    from _bench import restart
+
+    restart.prepare(tmp_path, 2, 1)
+    monkeypatch.setattr(restart, "stored", lambda store, book: restart.replay(store, "another"))
+    with pytest.raises(AssertionError, match="does not say what it keeps"):
+        restart.play_again(tmp_path)
+
+
+def test_orders_are_measured_to_the_gate_and_over_the_whole_step(bench, tmp_path):
+    from _bench.orders import send
+
+    together, single = send(tmp_path, 20, 1), send(tmp_path, 1, 3)
+    assert (together.orders, single.orders) == (20, 3)
+    assert 0 < together.gate < together.whole and 0 < single.gate < single.whole
+    found = list(measured(bench, "orders", tmp_path).values())
+    assert len(found) == 3 and all(result.value > 0 for result in found)
+    assert {result.against for result in found} == {"nautilus_trader (not installed)"}
+
+
+def test_reconcile_brings_every_order_where_the_venue_has_it(bench, tmp_path):
+    found = measured(bench, "reconcile", tmp_path)
+    assert [what.partition(", ")[2] for what in found] == [
+        "each was possibly sent", "nothing new", "each was filled meanwhile",
+    ]  # fmt: skip
+    assert all(result.value > 0 and result.ratio > 0 for result in found.values())
+
+
 def test_journal_and_run_leave_nothing_behind(bench, tmp_path):
     for name in ("journal", "run"):
         assert all(result.ratio > 0 for result in measured(bench, name, tmp_path).values())

@@ -13,6 +13,7 @@ from trader.orders.replay import replay, state_hash, stored
 from trader.plugins import Catalogue, Plugin, catalogue
 from trader.session import Session
 from trader.store.database import open_store
+from trader.telemetry.logs import set_up
 
 from _bench.bars import bars_until
 from _bench.history import Life, live_through
@@ -86,7 +87,8 @@ def first_decision(past: Path) -> float:
         session = Session(folder / "settings.toml", plugins=plugins).start()
         session.run(cycles=1, progress=lambda _book, _report: decided.append(perf_counter()))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        set_up(None, terminal=None)  # lets go of the log file
+        shutil.rmtree(folder)
     if session.kind != "warm" or len(decided) != 1 or session.kill.halted is not None:
         raise AssertionError(f"not a calm start: {session.kind}, {len(decided)} decisions, {session.kill.halted}")
     return decided[0] - began

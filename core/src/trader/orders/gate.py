@@ -22,13 +22,6 @@ class Check(Protocol):
         """None lets it pass."""
 
 
-class DryRun:
-    """The check of trading.dry_run."""
-
-    def refuse(self, order: OrderRequest) -> Refusal:  # noqa: ARG002 - nothing passes, whatever it is
-        return Refusal(0, "trading.dry_run is on: nothing is sent", 0.0, 0.0, "dry_run")
-
-
 class Gate:
     """The gate of one account. `passes` counts what left, `refusals` what did not; `fault(method, exc)` hears of a
     broker that raises; `point(name)` is told where a crash could tear things apart."""
@@ -42,8 +35,8 @@ class Gate:
         dry_run: bool = False,
         point: Callable[[str], None] | None = None,
     ) -> None:
-        self._broker, self._tell, self._point = broker, fault, point
-        self._checks: tuple[Check, ...] = (DryRun(), *checks) if dry_run else tuple(checks)
+        self._broker, self._checks, self._tell = broker, tuple(checks), fault
+        self._dry_run, self._point = dry_run, point
         self._committed: dict[str, OrderRequest] = {}
         self.passes = self.refusals = 0
 
@@ -68,11 +61,10 @@ class Gate:
         order = approved.order
         if self._committed.pop(order.client_id, None) is not order:
             return Refusal(0, "its intent is not in the journal, or left before", 0.0, 0.0, "gate")
-        for check in self._checks:
-            refusal = check.refuse(order)
-            if refusal is not None:
-                self.refusals += 1
-                return refusal
+        refusal = self._refusal(order)
+        if refusal is not None:
+            self.refusals += 1
+            return refusal
         self.passes += 1
         if self._point is not None:
             self._point("gate>broker")
@@ -85,6 +77,15 @@ class Gate:
         if type(outcome) is Rejected and outcome.kind == "duplicate":
             return Accepted()  # it left once: an order of its key that is there is this one, by whatever road it came
         return _outcome(outcome)
+
+    def _refusal(self, order: OrderRequest) -> Refusal | None:
+        if self._dry_run:
+            return Refusal(0, "trading.dry_run is on: nothing is sent", 0.0, 0.0, "dry_run")
+        for check in self._checks:
+            refusal = check.refuse(order)
+            if refusal is not None:
+                return refusal
+        return None
 
     def cancel(self, cancel: Cancel) -> Outcome:
         """Ask that an order be gone."""

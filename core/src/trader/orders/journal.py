@@ -102,6 +102,8 @@ class BookState(Struct, frozen=True):
     apart: dict[str, Decimal] = msgspec.field(default_factory=dict)
     """Signed units that somebody else trades on the account and the book leaves alone."""
     apart_cash: Decimal = ZERO
+    revisions: dict[str, int] = msgspec.field(default_factory=dict)
+    """Fact key of a fill -> how often the venue changed it."""
     withdrawn: list[str] = msgspec.field(default_factory=list)
     """Open orders that a person cancelled while nobody knew whether they had arrived."""
     opened_at: datetime | None = None

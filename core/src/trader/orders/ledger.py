@@ -22,8 +22,8 @@ BUY = Side.BUY
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 MEMORY = timedelta(days=2)
 """Longer than the overlap with which a venue is asked again."""
-CORRECTION = re.compile(r"(.+)~([0-9.]+)@([0-9.]+)[+-]")
-"""What `Ledger.corrected` calls its entries: the execution, and the quantity and price that it has now."""
+CORRECTION = re.compile(r"(.+)~(\d+)~([0-9.]+)@([0-9.]+)[+-]")
+"""What `Ledger.corrected` calls its entries: the execution, the number of the correction, quantity and price now."""
 
 
 def after_trade(
@@ -62,12 +62,15 @@ class Ledger:
         *,
         apart: Mapping[str, Decimal] | None = None,
         apart_cash: Decimal = ZERO,
+        revisions: Mapping[str, int] | None = None,
     ) -> None:
         self.currency, self.cash = currency, cash
         self.holdings = {holding.symbol: holding for holding in holdings}
         self.apart, self.apart_cash = dict(apart or {}), apart_cash
         self.seen: dict[str, Terms] = dict(seen or {})
         """The facts booked in the last days, with what a fill said; the store's primary keys are the last word."""
+        self.revisions: dict[str, int] = dict(revisions or {})
+        """How often the venue changed an execution, by its fact key."""
         self._older: dict[str, Terms] = {}
         self._turn = BEGINNING
 
@@ -126,16 +129,18 @@ class Ledger:
 
     def corrected(self, fill: Fill) -> tuple[Fill, Fill] | None:
         """Where the venue shows a booked execution with other terms: the entry that undoes the old one, and the one
-        that books the new. Their ids follow from what they say: booked once, however often it is shown. None if nothing
-        changed."""
+        that books the new. Their ids follow from their number and what they say: booked once, however often it is
+        shown. None if nothing changed."""
         known = self.said(fill)
         if known is None or known == (fill.quantity, fill.price):
             return None
         other = Side.SELL if fill.side is BUY else BUY
-        name = f"{fill.execution_id}~{fill.quantity:f}@{fill.price:f}"
+        key = fact_key(fill)
+        number = self.revisions[key] = self.revisions.get(key, 0) + 1
+        name = f"{fill.execution_id}~{number}~{fill.quantity:f}@{fill.price:f}"
         undo = structs.replace(fill, execution_id=f"{name}-", side=other, quantity=known[0], price=known[1], fee=ZERO)
         anew = structs.replace(fill, execution_id=f"{name}+", fee=ZERO)
-        self._remember(fact_key(fill), fill.time, (fill.quantity, fill.price))
+        self._remember(key, fill.time, (fill.quantity, fill.price))
         return undo, anew
 
     def after_event(self, event: CashEvent) -> Booking | None:

@@ -66,7 +66,7 @@ class StoreJournal:
             )
             cycle = connection.execute(decided.order_by(s.cycle.c.seq.desc()).limit(1)).first()
             kept = connection.execute(select(s.plugin_state).where(*self._mine(s.plugin_state)))
-            since, seen = self._facts(connection)
+            since, seen, revisions = self._facts(connection)
             apart, apart_cash = self._apart(connection)
             return BookState(
                 cycle_id=cycle.cycle_id if cycle else None,
@@ -82,6 +82,7 @@ class StoreJournal:
                 untold=self._untold(connection),
                 apart=apart,
                 apart_cash=apart_cash,
+                revisions=revisions,
                 withdrawn=self._withdrawn(connection),
                 opened_at=self._opened_at(connection),
             )
@@ -104,7 +105,7 @@ class StoreJournal:
         )
         return [_open_order(row) for row in connection.execute(statement)]
 
-    def _facts(self, connection: Connection) -> tuple[datetime | None, dict[str, Terms]]:
+    def _facts(self, connection: Connection) -> tuple[datetime | None, dict[str, Terms], dict[str, int]]:
         """Facts stay facts in a new epoch: the venue shows them again, and they are not booked again."""
         fills, cash = s.fill.c, s.cash_event.c
         since: datetime | None = connection.execute(select(func.max(fills.time)).where(*self._own(s.fill))).scalar()
@@ -114,12 +115,14 @@ class StoreJournal:
             of_fills = of_fills.where(fills.time >= since - MEMORY)
             of_cash = of_cash.where(cash.time >= since - MEMORY)
         seen: dict[str, Terms] = {}
+        revisions: dict[str, int] = {}
         for symbol, execution, quantity, price in connection.execute(of_fills.order_by(fills.seq)):
             seen[f"{symbol}\x1f{execution}"] = (quantity, price)
             if (corrected := CORRECTION.fullmatch(execution)) is not None:  # the venue's last word on that execution
-                seen[f"{symbol}\x1f{corrected[1]}"] = (Decimal(corrected[2]), Decimal(corrected[3]))
+                seen[f"{symbol}\x1f{corrected[1]}"] = (Decimal(corrected[3]), Decimal(corrected[4]))
+                revisions[f"{symbol}\x1f{corrected[1]}"] = int(corrected[2])
         seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
-        return since, seen
+        return since, seen, revisions
 
     def _untold(self, connection: Connection) -> list[Fill]:
         last = select(func.coalesce(func.max(s.cycle.c.seq), 0)).where(

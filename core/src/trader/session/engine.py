@@ -181,7 +181,7 @@ class Engine:
         self.number, self.cycle_id = state.number, state.cycle_id
         self.ledger = Ledger(
             self.account.currency, state.cash or ZERO, state.holdings, state.seen,
-            apart=state.apart, apart_cash=state.apart_cash,
+            apart=state.apart, apart_cash=state.apart_cash, revisions=state.revisions,
         )  # fmt: skip
         self.blotter = Blotter(state.orders, since=self.clock.monotonic())
         self.untold = list(state.untold)

@@ -138,7 +138,11 @@ class Runner:
         while self.events:
             event = self.events.popleft()
             if isinstance(event, Fill):
-                fills.append(event)
+                said = self.engine.ledger.said(event)
+                if said is None:
+                    fills.append(event)
+                elif said != (event.quantity, event.price):
+                    self.stale = True  # which of the two is the older word, only a query tells
             else:
                 self.engine.reconciler.shown([event], report, at)
         if fills:
