@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -140,8 +141,7 @@ def _report(played: Played) -> None:
 
 def _what(violation: str) -> str:
     """The invariant and what was seen, without the moment."""
-    invariant, _date, _time, text = violation.split(" ", 3)
-    return f"{invariant} {text}"
+    return re.sub(r"^(I\d+) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", r"\1 ", violation)
 
 
 def _remember(seed: int, what: str) -> None:

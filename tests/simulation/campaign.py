@@ -92,9 +92,17 @@ def work() -> None:
         if "case" in job:
             answer: dict[str, Any] = {"violations": judge(Case(*job["case"]))}
         else:
-            answer = asdict(play(job["seed"], job.get("mutant")))
+            answer = asdict(_survived(job["seed"], job.get("mutant")))
         out.write(json.dumps(answer) + "\n")
         out.flush()
+
+
+def _survived(seed: int, mutant: str | None) -> Played:
+    """One seed, also where the run itself breaks: a planted bug may do that, and so may a real one."""
+    try:
+        return play(seed, mutant)
+    except Exception as error:  # noqa: BLE001 - it is what was found
+        return Played(seed, "", 0, 0, 0, 0, 0.0, [f"I8 the run ended by {type(error).__name__}: {error}"])
 
 
 def spread(

@@ -215,6 +215,8 @@ class SimWorld:
     # ---- what goes on ----------------------------------------------------------------------------------------------
     def feed(self) -> None:
         """Let the venue trade on what closed by now."""
+        if self.history.converged:
+            return  # what is compared at rest must not move any more
         bars = self.market.fresh(self.timeline.now)
         if bars is not None:
             self.venue.on_bars(bars)
