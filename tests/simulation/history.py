@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trader.model import Alert
     from trader.simulation.faulty import FaultyVenue
 
-    from .checks import Violation
+    from .checks.judges import Violation
 
 
 @dataclass(slots=True)

@@ -24,10 +24,10 @@ from trader.safety.stop import Trip, write_stop
 from trader.session import Session
 from trader.simulation.faults import Dice, Fault, Faults
 
-from . import plugins
 from . import run as runs
 from .lane import Line
 from .patches import doors
+from .plugins import presence
 from .process import Crash, Process
 from .profile import Profile
 from .venue import SimOpinions
@@ -108,7 +108,7 @@ class Stories(RuleBasedStateMachine):
     def _start(self) -> None:
         world = self.world
         process = self._process = world.born()
-        plugins.PRESENT[:] = [process]
+        presence.PRESENT[:] = [process]
         try:
             session = Session(self.play.settings, world=world.outside(process), plugins=self.play.catalogue)
             session.start()

@@ -15,9 +15,9 @@ from trader.settings import load
 from trader.store import blocks
 from trader.store.database import Store
 
-from . import plugins
 from .checks.rows import Rows
-from .plugins import present
+from .plugins import presence
+from .plugins.presence import present
 from .process import Process
 
 
@@ -42,7 +42,7 @@ def rebuilt() -> tuple[dict[str, Decimal], Decimal]:
         setattr(blocks, "standing", _none)  # noqa: B010 - the world remembers those of the run's own database
         process = world.process = Process(world, len(world.history.lives))
         stack.callback(process.bury)
-        plugins.PRESENT[:] = [process]
+        presence.PRESENT[:] = [process]
         outside = replace(world.outside(process), root=folder, state=folder / "var")
         from .run import _catalogue
 

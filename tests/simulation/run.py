@@ -21,10 +21,10 @@ from trader.session import Session
 from trader.settings import Settings, load
 from trader.store.database import open_store
 
-from . import plugins
 from .history import History, Trip
 from .patches import doors
 from .person import People
+from .plugins import presence
 from .process import Crash, Process
 from .profile import Profile
 from .world import SimWorld
@@ -73,7 +73,7 @@ class _Play:
         self._judges: list[Judge] = [on_event] if on_event is not None else []
         self._checks: Any = None
         if judged:
-            from .checks import Checks
+            from .checks.judges import Checks
 
             self._checks = Checks(cast("Any", self.history))
             self._judges.append(lambda _history: self._checks.each())
@@ -103,7 +103,7 @@ class _Play:
     def _live(self, process: Process) -> str:
         """One process, to its end; how it ended."""
         world = self.world
-        plugins.PRESENT[:] = [process]
+        presence.PRESENT[:] = [process]
         session: Session | None = None
         try:
             session = Session(self.settings, world=world.outside(process), plugins=self.catalogue)

@@ -3,12 +3,11 @@
 import asyncio
 
 import pytest
+from simulation.lane import Line, SimLane
+from simulation.profile import Profile
+from simulation.timetable import SimTimetable
+from simulation.world import SimWorld
 from trader.session.lanes import NotStarted, Priority
-
-from .lane import Line, SimLane
-from .profile import Profile
-from .timetable import SimTimetable
-from .world import SimWorld
 
 CANCEL, SUBMIT, QUERY, BARS = Priority
 

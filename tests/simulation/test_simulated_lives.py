@@ -7,14 +7,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from simulation.lane import Line
+from simulation.patches import doors
+from simulation.process import Crash
+from simulation.profile import Person, Profile
+from simulation.run import run
+from simulation.world import SimWorld
 from trader.simulation.faults import Faults
-
-from .lane import Line
-from .patches import doors
-from .process import Crash
-from .profile import Person, Profile
-from .run import run
-from .world import SimWorld
 
 CALM = Profile(seconds=200.0, change=0.9, reconcile=15.0, poll=1.0)
 """No faults but those of a test."""

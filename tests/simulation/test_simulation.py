@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from . import campaign, exhaustive
-from .campaign import play, seeds
-from .mutants import MUTANTS, planted
-from .profile import drawn
-from .run import run
-from .shrink import shrink, without
-from .venue import SimOpinions
+from simulation import campaign, exhaustive
+from simulation.campaign import play, seeds
+from simulation.mutants import MUTANTS, planted
+from simulation.profile import drawn
+from simulation.run import run
+from simulation.shrink import shrink, without
+from simulation.venue import SimOpinions
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

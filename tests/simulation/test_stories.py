@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-
-from .machine import Stories
-from .mutants import planted
+from simulation.machine import Stories
+from simulation.mutants import planted
 
 BOUNDED = settings(
     max_examples=60, stateful_step_count=20, deadline=None, derandomize=True, database=None,

@@ -5,9 +5,8 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-
-from .loop import Stuck, VirtualLoop
-from .timing import START, Timeline
+from simulation.loop import Stuck, VirtualLoop
+from simulation.timing import START, Timeline
 
 
 @pytest.fixture

@@ -9,6 +9,11 @@ from functools import cache
 from itertools import count
 
 import numpy as np
+from dealing_room import parts
+from dealing_room.acts import Acts
+from dealing_room.eyes import Eyes
+from dealing_room.life import Crash, Life, Loop, Time
+from dealing_room.line import Line, Lines
 from trader.cycle.planner import MARKET
 from trader.env import World
 from trader.errors import StoreError
@@ -21,12 +26,6 @@ from trader.session.lanes import Priority
 from trader.settings import load
 from trader.simulation import Faults, FaultyVenue, SimulatedVenue, Terms
 from trader.store.database import Store
-
-from dealing_room import parts
-from dealing_room.acts import Acts
-from dealing_room.eyes import Eyes
-from dealing_room.life import Crash, Life, Loop, Time
-from dealing_room.line import Line, Lines
 
 _load = cache(loading.load)
 SETTINGS = """

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from dealing_room import Late
+from dealing_room.line import Late
 from trader.errors import DataError
 from trader.model import Bars, Unavailable, Unknown
 from trader.session.schedule import trigger

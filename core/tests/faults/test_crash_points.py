@@ -1,7 +1,7 @@
 """The process dies between two things, and is started again: what was stored is true, nothing is done twice."""
 
 import pytest
-from dealing_room import Crash
+from dealing_room.room import Crash
 from trader.model import OrderState
 from trader.orders.blotter import Blotter
 from trader.orders.journal import Move, OpenOrder

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from dealing_room import Lost
+from dealing_room.line import Lost
 from msgspec import structs
 from trader.model import OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
 from trader.protocols import Leg

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from dealing_room import Late, Slow
+from dealing_room.line import Late, Slow
 from trader.model import Rejected, Side, Unavailable, Unknown
 from trader.safety.stop import Trip, write_stop
 from trader.simulation import Faults

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from dealing_room import Late, Lost, Slow
+from dealing_room.line import Late, Lost, Slow
 from trader.model import Accepted, Rejected, Side, Unavailable, Unknown
 from trader.simulation import Faults
 

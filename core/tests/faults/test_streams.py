@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from dealing_room import Late
+from dealing_room.line import Late
 from trader.model import Fill, Idle, Reset, Side, Unavailable
 from trader.simulation import Faults
 

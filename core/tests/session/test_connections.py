@@ -1,7 +1,7 @@
 """A broker that is lost and found, heartbeats that are missed, a book that hangs."""
 
 import pytest
-from dealing_room import Late
+from dealing_room.line import Late
 from trader.errors import Unreachable
 from trader.model import Unavailable
 

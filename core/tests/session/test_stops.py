@@ -1,7 +1,7 @@
 """What a stop leaves behind: orders and positions as the settings say, everything in the journal."""
 
 import pytest
-from dealing_room import Lost, Slow
+from dealing_room.line import Lost, Slow
 from trader.errors import StoreError
 from trader.model import Unknown
 from trader.store import reading

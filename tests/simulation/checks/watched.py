@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from simulation.profile import Profile
     from trader.model import Alert
     from trader.simulation.faulty import FaultyVenue
-
-    from simulation.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

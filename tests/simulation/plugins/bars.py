@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pydantic import BaseModel
+from simulation.plugins.presence import present
+from simulation.venue import SimBars
 from trader.hookspecs import hookimpl
 from trader.protocols import Env
-
-from simulation.plugins import present
-from simulation.venue import SimBars
 
 
 class Settings(BaseModel, extra="forbid"):

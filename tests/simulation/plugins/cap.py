@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from pydantic import BaseModel
+from simulation.venue import SimCap
 from trader.hookspecs import hookimpl
 from trader.protocols import Env
-
-from simulation.venue import SimCap
 
 
 class Settings(BaseModel, extra="forbid"):

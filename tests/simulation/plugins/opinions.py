@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pydantic import BaseModel
+from simulation.venue import SimOpinions
 from trader.hookspecs import hookimpl
 from trader.protocols import Env
-
-from simulation.venue import SimOpinions
 
 
 class Settings(BaseModel, extra="forbid"):

@@ -57,6 +57,7 @@ STRIKES = 3
 CORE = "trader.core"
 """What the engine itself keeps among the plugins' states; no instance can have a dot in its name."""
 NO_ANSWER = Unknown("timeout", "no answer in time")
+NOTHING_SENT = np.array([], "datetime64[ns]")
 TOO_LATE = Refusal(0, "its turn in the lane came after its deadline", 0.0, 0.0, "deadline")
 
 
@@ -297,15 +298,17 @@ class Engine:
                 self.withdrawn.discard(client_id)
             elif withdrawn.state is OrderState.WORKING:
                 refs.append(reference(withdrawn))
-        await self.cancel(refs, report, at, journal=True)
+        if refs:
+            await self.cancel(refs, report, at, journal=True)
 
     def _decide(self, row: int, at: datetime) -> Decision:
         cycle_id = at.isoformat()
         if self._moment is not None:
             self._moment(cycle_id)
-        passes = [(np.datetime64(text, "ns"), count) for text, count in self._recent(at)]
-        times = np.array([time for time, _ in passes], "datetime64[ns]")
-        sent = np.repeat(times, [count for _, count in passes]) if passes else times
+        passes, sent = self._recent(at), NOTHING_SENT
+        if passes:
+            times = np.array([text for text, _ in passes], "datetime64[ns]")
+            sent = np.repeat(times, [count for _, count in passes])
         portfolio = self.standing.view(self.account, sent, self._in_doubt())
         self._brake(portfolio)
         stamp = Stamp(self.name, at, self.ids.cycle(cycle_id), self.broker.key)
@@ -324,14 +327,15 @@ class Engine:
     def _in_doubt(self) -> list[tuple[str, Side, Decimal]]:
         """What may add to exposure though no open order of ours says so: absent orders that nothing bounds, and
         somebody else's."""
+        absent, foreign = self.blotter.absent(), self.reconciler.foreign
+        if not absent and not foreign:
+            return []
         now, doubt = self.clock.monotonic(), self.policy.doubt_seconds
         found = [
-            (order.request.symbol, order.request.side, order.remaining)
-            for order in self.blotter.absent()
-            if now - order.since < doubt
+            (order.request.symbol, order.request.side, order.remaining) for order in absent if now - order.since < doubt
         ]
         if self.policy.external != "ignore":
-            found += [(one.symbol, one.side, one.quantity - one.filled) for one in self.reconciler.foreign]
+            found += [(one.symbol, one.side, one.quantity - one.filled) for one in foreign]
         return found
 
     def _brake(self, portfolio: Portfolio) -> None:
@@ -416,7 +420,8 @@ class Engine:
         report.moves += cancels
         self._saved.update(changed)
         self.absent_now.clear()
-        self._commit(requests)
+        if requests:
+            self._commit(requests)
 
     def _commit(self, requests: Sequence[OrderRequest]) -> None:
         """The journal holds these: they may leave."""

@@ -80,7 +80,9 @@ class Reconciler:
         if isinstance(fills, Unavailable):
             report.unreached.append(f"fills: {fills.reason}")
             return False
-        await self.book(self._unseen(fills), report, row)
+        fresh = self._unseen(fills)
+        if fresh:
+            await self.book(fresh, report, row)
         complete = await self._money(report, asked_since) and await self._orders(report, at)
         self._odd(report, at)
         return complete
@@ -200,7 +202,8 @@ class Reconciler:
         if isinstance(events, Unavailable):
             report.unreached.append(f"cash events: {events.reason}")
             return False
-        self.book_events(events, report)
+        if events:
+            self.book_events(events, report)
         return True
 
     def book_events(self, events: Sequence[CashEvent], report: Report) -> None:

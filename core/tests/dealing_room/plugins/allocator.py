@@ -1,9 +1,8 @@
 """Never asked: the strategy answers with weights."""
 
+from dealing_room.parts import Settings
 from trader.hookspecs import hookimpl
 from trader.testing.trading import EqualWeights
-
-from dealing_room.parts import Settings
 
 __all__ = ["Settings"]
 

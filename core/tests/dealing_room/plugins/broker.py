@@ -1,8 +1,7 @@
 """The client of a book's venue."""
 
-from trader.hookspecs import hookimpl
-
 from dealing_room.parts import PRESENT, Client, Settings, StreamingClient
+from trader.hookspecs import hookimpl
 
 __all__ = ["Settings"]
 

@@ -1,8 +1,7 @@
 """The minutes of the market."""
 
-from trader.hookspecs import hookimpl
-
 from dealing_room.parts import PRESENT, Minutes, Settings
+from trader.hookspecs import hookimpl
 
 __all__ = ["Settings"]
 

@@ -1,8 +1,7 @@
 """The leg that the room says."""
 
-from trader.hookspecs import hookimpl
-
 from dealing_room.parts import PRESENT, Settings, Style
+from trader.hookspecs import hookimpl
 
 __all__ = ["Settings"]
 

@@ -1,8 +1,7 @@
 """What the room wants."""
 
-from trader.hookspecs import hookimpl
-
 from dealing_room.parts import PRESENT, Settings, Wants
+from trader.hookspecs import hookimpl
 
 __all__ = ["Settings"]
 
