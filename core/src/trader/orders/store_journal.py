@@ -54,6 +54,11 @@ class StoreJournal:
         self._point = point or _nowhere
         self._book_row: tuple[Decimal | None, Decimal | None] | None = None
         """The book's cash and peak equity as committed; None: read them again."""
+        # Made once: to put a statement together costs more than to execute it.
+        mine, cash_now = self._mine(s.book, "name"), bindparam("cash_now", type_=s.Exact)
+        self._read_book = select(s.book.c.cash, s.book.c.peak_equity).where(*mine)
+        self._set_cash = update(s.book).where(*mine).values(cash=cash_now)
+        self._set_book = self._set_cash.values(peak_equity=bindparam("peak_now", type_=s.Exact))
         self._open_book()
 
     # ---- load -------------------------------------------------------------------------------------------------------
@@ -281,14 +286,12 @@ class StoreJournal:
     def _equity(self, connection: Connection, record: CycleRecord) -> None:
         """The peak; and the cash a book begins with, where no fact has set it yet."""
         if self._book_row is None:
-            book = select(s.book.c.cash, s.book.c.peak_equity).where(*self._mine(s.book, "name"))
-            cash, peak = connection.execute(book).one()
+            cash, peak = connection.execute(self._read_book).one()
         else:
             cash, peak = self._book_row
         now = (record.cash if cash is None else cash, record.equity if peak is None else max(peak, record.equity))
         if now != self._book_row:
-            values = {"cash": now[0], "peak_equity": now[1]}
-            connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(**values))
+            connection.execute(self._set_book, {"cash_now": now[0], "peak_now": now[1]})
             self._book_row = now
 
     def _keep(self, connection: Connection, plugins: Mapping[str, bytes]) -> None:
@@ -343,7 +346,7 @@ class StoreJournal:
         held = {each.holding.symbol: each.holding for each in bookings if each.holding is not None}
         key = {"epoch": self.epoch, "book": self.book}
         self._store.upsert(connection, s.holding, [key | _fields(each) for each in held.values()])
-        connection.execute(update(s.book).where(*self._mine(s.book, "name")).values(cash=bookings[-1].cash))
+        connection.execute(self._set_cash, {"cash_now": bookings[-1].cash})
         self._book_row = None
 
     def _fact_row(self, booking: Booking, seq: int) -> Row:

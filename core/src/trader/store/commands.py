@@ -38,8 +38,7 @@ def ask(store: Store, kind: str, args: Mapping[str, Any], *, by: str) -> int:
 def waiting(store: Store) -> list[Command]:
     """What is not answered yet, oldest first."""
     with store.reading() as connection:
-        rows = connection.execute(select(command).where(command.c.state == "waiting").order_by(command.c.id))
-        return [_command(row) for row in rows]
+        return [_command(row) for row in connection.execute(_WAITING)]
 
 
 def look(store: Store, number: int) -> Command:
@@ -62,3 +61,6 @@ def answer(store: Store, number: int, text: str, *, refused: bool = False) -> No
 def _command(row: Any) -> Command:
     number, kind, args, *rest = row
     return Command(number, kind, msgspec.json.decode(args), *rest)
+
+
+_WAITING = select(command).where(command.c.state == "waiting").order_by(command.c.id)  # made once: asked all the time
