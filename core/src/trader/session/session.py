@@ -29,7 +29,7 @@ from trader.orders.journal import BookState, Journal
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
 from trader.safety.halts import Alone, Halts
-from trader.safety.kill import KillSwitch
+from trader.safety.kill import EVERYTHING, KillSwitch
 from trader.safety.stop import Trip
 from trader.session import by_hand, opening, stopping
 from trader.session.assemble import Assembled, Kit
@@ -177,6 +177,7 @@ class Session:
         self.world.market_now = (lambda: self.market_now or self.world.clock.now()) if self.recorded else None
         self.hold(hold)
         self.look_at_blocks()
+        self._tell_what_stands()
 
     def _say_started(self, hold: bool) -> None:
         mode = self.settings.trading.mode
@@ -376,11 +377,21 @@ class Session:
         for book in self.books:
             book.brakes.update(found or [])
 
+    def _tell_what_stands(self) -> None:
+        """At a start: the process that set a block may have died before it told anybody."""
+        for block in blocks.standing(self.store):
+            if block.level in ("reduce", "halt") and block.scope != EVERYTHING:
+                self._alert_of(block.scope, block.level, block.reason)
+
+    def _alert_of(self, scope: str, level: str, reason: str) -> None:
+        """People hear of it, at each start again."""
+        state = "halted" if level == "halt" else "reduce only"
+        self.alerts.raise_(Severity.CRITICAL, "halted", f"{scope} is {state}: {reason}", same=f"{scope} {reason}")
+
     def _add_block(self, scope: str, level: blocks.Level, reason: str) -> None:
         blocks.block(self.store, scope, level, reason)
-        state = "halted" if level == "halt" else "reduce only"
-        self.told(scope, state, reason)
-        self.alerts.raise_(Severity.CRITICAL, "halted", f"{scope} is {state}: {reason}", same=f"{scope} {reason}")
+        self.told(scope, "halted" if level == "halt" else "reduce only", reason)
+        self._alert_of(scope, level, reason)
 
     def told(self, scope: str, state: str, reason: str) -> None:
         """Tell observers and the log that trading changed its state."""
