@@ -90,7 +90,7 @@ def profile(case: Case) -> Profile:
         ids=case.ids,
         faults=faults,
         horizon=HORIZON,
-        seconds=75.0,
+        seconds=95.0,
         symbols=1,
         change=0.0,
         leave=0.0,

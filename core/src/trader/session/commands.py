@@ -37,7 +37,13 @@ class Obedience:
         """Begin what was asked since the last time; on recorded data it is done when this returns."""
         session = self._session
         for command in commands.waiting(session.store):
-            if command.id not in self._at_work:
+            if command.id in self._at_work:
+                continue
+            if command.kind == "kill":  # at once, and in its turn: a rearm that was asked before must not undo it
+                self._trip(command)
+            if command.kind == "rearm" and not command.args.get("scope"):
+                await self._answer(command)
+            else:
                 self._at_work[command.id] = asyncio.ensure_future(self._answer(command))
         if not session.runners and self._at_work:
             await asyncio.gather(*self._at_work.values())
@@ -70,10 +76,14 @@ class Obedience:
         self._session.stop("trader stop")
         return "stopping after the present step"
 
-    async def _kill(self, command: Command) -> str:
+    def _trip(self, command: Command) -> None:
+        self._session.kill.trip(str(command.args.get("reason") or "by hand"), command.requested_by)
+
+    async def _kill(self, _command: Command) -> str:
         session = self._session
-        session.kill.trip(str(command.args.get("reason") or "by hand"), command.requested_by)
         left = await session.sweep()
+        if session.kill.halted is None:
+            return "halted, and lifted again by a person before it was confirmed that no order works"
         return "halted; no order works at any venue" if not left else f"halted; {left}; the session goes on trying"
 
     async def _rearm(self, command: Command) -> str:
@@ -83,6 +93,8 @@ class Obedience:
             was = session.kill.rearm(why, by)
             session.told("everything", "armed", f"{why} ({by})")
             return "the kill switch is lifted" if was else "the kill switch was not tripped"
+        for book in session.books:  # behind what was asked of the books before
+            await self._within(book, _nothing)
         lifted = []
         for name in _scopes(session, scope):
             for level in ("halt", "reduce"):
@@ -223,6 +235,10 @@ class Obedience:
         else:
             runner.ask(do)
         return await done
+
+
+async def _nothing(_book: Book, _report: Report, _row: int, _at: datetime) -> None:
+    """Only its turn is waited for."""
 
 
 def found(

@@ -222,6 +222,20 @@ class Session:
 
     async def _meet(self, adopt: bool, cancel_open: bool) -> None:
         """The first words with each venue: learn what happened meanwhile, and agree on what is held."""
+        onlooker = asyncio.ensure_future(self._look_on())
+        try:
+            await self._meet_all(adopt, cancel_open)
+        finally:
+            onlooker.cancel()
+
+    async def _look_on(self) -> None:
+        """Venues may take minutes to answer; what nobody can place is told meanwhile."""
+        while True:
+            for book in self.books:
+                book.look_at_the_unknown()
+            await asyncio.sleep(1.0)
+
+    async def _meet_all(self, adopt: bool, cancel_open: bool) -> None:
         for book in self.books:
             waits = pauses(self.settings.application.connect, self.world)
             while not await self._met(book, adopt, cancel_open):
