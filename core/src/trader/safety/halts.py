@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from trader.errors import StoreError
 from trader.model import OrderRequest, Refusal
 from trader.store.blocks import Block, Level
 
@@ -19,6 +20,7 @@ class Halts:
     def __init__(self, book: str, *, add: Callable[[str, Level, str], None]) -> None:
         self.book = book
         self._add = add
+        self._unstored: list[tuple[str, Level, str]] = []
         self.increases: Callable[[OrderRequest], bool] = _always
         self.level = ""
         """The book's own: "", "reduce" or "halt"; the strictest counts."""
@@ -43,20 +45,39 @@ class Halts:
             else:
                 continue
             reasons[block.scope] = block.reason
+        for scope, level, reason in self._take_unstored():
+            if "/" in scope:
+                symbols.add(scope[len(self.book) + 1 :])
+            else:
+                levels.append(level)
+            reasons[scope] = reason
         self.level, self.paused = max(levels, key=ORDER.index), paused
         self.symbols, self.strategies, self.reasons = frozenset(symbols), frozenset(strategies), reasons
+
+    def _take_unstored(self) -> list[tuple[str, Level, str]]:
+        waiting, self._unstored = self._unstored, []
+        for one in waiting:
+            self._keep(*one)
+        return waiting
 
     def halt_symbol(self, symbol: str, reason: str) -> None:
         """No order in this symbol until a person lifts it."""
         if symbol not in self.symbols:
             self.symbols |= {symbol}
-            self._add(f"{self.book}/{symbol}", "halt", reason)
+            self._keep(f"{self.book}/{symbol}", "halt", reason)
 
     def block_book(self, level: Level, reason: str) -> None:
         """Halt the book, or only its new risk."""
         if ORDER.index(level) > ORDER.index(self.level):
             self.level = level
-            self._add(self.book, level, reason)
+            self._keep(self.book, level, reason)
+
+    def _keep(self, scope: str, level: Level, reason: str) -> None:
+        """Store it; what the store does not take now holds all the same, and is stored with the next `update`."""
+        try:
+            self._add(scope, level, reason)
+        except StoreError:
+            self._unstored.append((scope, level, reason))
 
     def refuse(self, order: OrderRequest) -> Refusal | None:
         """The gate's last look."""

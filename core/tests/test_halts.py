@@ -1,0 +1,43 @@
+"""Halts of a book: what the store does not take holds all the same, and is stored as soon as it can be."""
+
+from datetime import UTC, datetime
+
+from trader.errors import StoreError
+from trader.safety.halts import Halts
+from trader.store.blocks import Block
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+class Store:
+    """Takes blocks, or does not."""
+
+    def __init__(self):
+        self.away, self.blocks = False, []
+
+    def add(self, scope, level, reason):
+        if self.away:
+            raise StoreError("the disk is full")
+        self.blocks.append(Block(len(self.blocks), scope, level, reason, NOW, None, None, None))
+
+
+def test_a_halt_that_the_store_does_not_take_holds_and_is_stored_later():
+    store = Store()
+    halts = Halts("main", add=store.add)
+    store.away = True
+    halts.halt_symbol("AAA", "it differs")
+    halts.block_book("reduce", "cash differs")
+    halts.update(store.blocks)
+    assert halts.symbols == {"AAA"} and halts.level == "reduce" and store.blocks == []
+    store.away = False
+    halts.update(store.blocks)
+    assert [(one.scope, one.level) for one in store.blocks] == [("main/AAA", "halt"), ("main", "reduce")]
+    halts.update([])
+    assert halts.symbols == frozenset() and halts.level == "", "a person lifted both"
+
+
+def test_what_stands_is_taken_over_scope_by_scope():
+    halts = Halts("main", add=Store().add)
+    rows = [("main", "pause"), ("main/AAA", "halt"), ("main:trend", "pause"), ("other", "halt"), ("*", "halt")]
+    halts.update([Block(n, scope, level, "why", NOW, None, None, None) for n, (scope, level) in enumerate(rows)])
+    assert halts.paused and halts.level == "" and halts.symbols == {"AAA"} and halts.strategies == {"trend"}
