@@ -1,7 +1,6 @@
 """Rooms for tests; a conftest.py imports them."""
 
 import pytest
-
 from dealing_room.room import Room
 
 __all__ = ["make_room", "room"]

@@ -11,13 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from crash_harness.truth import Truth
 from sqlalchemy import select
 from trader.store import reading
 from trader.store.chain import verify_chain
 from trader.store.database import Store
 from trader.store.schema import order_event
-
-from crash_harness.truth import Truth
 
 NEVER = frozenset({"denied", "not_sent", "rejected", "absent"})
 """States of an order that the venue never had."""

@@ -29,14 +29,13 @@ import crash_plugins.strategy  # noqa: F401 - as above
 import psycopg  # noqa: F401 - as above
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite  # noqa: F401 - as above
+from crash_harness.clock import SharedClock
+from crash_harness.wire import KEY, Line
 from trader.env import World
 from trader.errors import TraderError
 from trader.model import Struct
 from trader.session.session import Session
 from trader.settings import load
-
-from crash_harness.clock import SharedClock
-from crash_harness.wire import KEY, Line
 
 IDLE = 0.05
 """Seconds after which the market goes on although no cycle was decided."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
-from trader.model import Bars
-
 from crash_harness.clock import ORIGIN
+from trader.model import Bars
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 TIMEFRAME = "1m"

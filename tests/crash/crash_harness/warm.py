@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-
 from crash_harness.child import Life
 from crash_harness.place import python_path
 

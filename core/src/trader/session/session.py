@@ -22,7 +22,7 @@ from trader import __version__
 from trader.clock import SystemClock
 from trader.cycle.market import instant
 from trader.env import World
-from trader.errors import Refused, StoreError, TraderError, Unreachable
+from trader.errors import IllegalTransition, Refused, StoreError, TraderError, Unreachable
 from trader.model import Alert, Severity
 from trader.orders.gate import Gate
 from trader.orders.journal import BookState, Journal
@@ -297,6 +297,8 @@ class Session:
             self._complete(self._run(cycles, pace, progress or _quiet))
         except BaseException as error:
             self._reason = f"error: {type(error).__name__}"
+            if isinstance(error, IllegalTransition):
+                self.panic(str(error))
             with suppress(StoreError):  # the first error is the one to tell: a full disk fails here too
                 self.shutdown(self._reason)
             self._close()
