@@ -6,9 +6,6 @@ order of ours works at the venue without a row. A mismatch is a fault of the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from trader.model import OrderReport
 from trader.orders.gate import Gate
 
 
@@ -31,12 +28,6 @@ class Tally:
         if gate.refusals < self.not_sent:
             return f"the journal has {self.not_sent} orders as not sent, the gate refused {gate.refusals}"
         return None
-
-
-def nameless(shown: Iterable[OrderReport], known: Iterable[str]) -> list[OrderReport]:
-    """Orders at the venue with an id of the shape that we give, and no row: t and 25 hexadecimal digits."""
-    rows = set(known)
-    return [each for each in shown if each.key not in rows and ours(each.key)]
 
 
 def ours(key: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from trader.alerts import Alerts
 from trader.cycle.decision import Decision, Fault
+from trader.cycle.market import instant
 from trader.model import ZERO, Account, OrderState, Position, Severity
 from trader.orders.blotter import UNCERTAIN
 from trader.orders.journal import Move
@@ -59,6 +60,13 @@ class Book:
     @property
     def rows(self) -> int:
         return self.engine.market.panel.rows
+
+    def place(self) -> tuple[int, datetime]:
+        """The row that was played last, and the moment of what is written between two steps."""
+        row = max(min(self.next_row, self.rows) - 1, 0)
+        if self.engine.recorded and self.rows:
+            return row, instant(self.engine.market.panel.end[row])
+        return row, self.engine.clock.now()
 
     async def step(self, row: int) -> Report:
         """Play one row; the engine tells of it while it goes."""

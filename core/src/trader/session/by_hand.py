@@ -26,6 +26,7 @@ from trader.orders.journal import WITHDRAWN, CycleRecord
 from trader.session import asking
 from trader.session.asking import ask
 from trader.session.lanes import Priority
+from trader.session.reconcile import reference
 
 if TYPE_CHECKING:
     from trader.session.engine import Engine, Report
@@ -129,9 +130,8 @@ async def cancel(engine: Engine, beginning: str, report: Report, at: datetime) -
             return f"{client_id} may or may not be at the venue: it is cancelled as soon as it turns up"
         if order.state is S.CLOSING:
             return f"{client_id} has ended at the venue; its last fills are awaited"
-        ref = OrderRef(client_id, order.request.key, order.request.symbol, order.venue_id)
         engine.withdrawn.add(client_id)
-        await engine.cancel([ref], report, at, again=True, journal=True)
+        await engine.cancel([reference(order)], report, at, again=True, journal=True)
         return f"{client_id}: cancel asked for, it is {order.state} now"
     for one in engine.reconciler.foreign:
         if one.venue_id == beginning:
@@ -179,8 +179,7 @@ async def _none_working(engine: Engine, symbol: str, report: Report, row: int, a
             raise Refused(f"An order of {symbol} may or may not be at the venue. Try again when that is known.")
         if engine.clock.monotonic() >= until:
             raise Refused(f"The orders of {symbol} are not cancelled yet. Try again.")
-        refs = [OrderRef(o.request.client_id, o.request.key, o.request.symbol, o.venue_id) for o in orders]
-        await engine.cancel(refs, report, at, again=True, journal=True)
+        await engine.cancel([reference(order) for order in orders], report, at, again=True, journal=True)
         await engine.reconciler.news(report, row, at)
         if any(order.request.symbol == symbol for order in engine.blotter.open()):
             await asyncio.sleep(LOOK)

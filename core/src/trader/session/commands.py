@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from trader.cycle.decision import plain
-from trader.cycle.market import instant
 from trader.errors import Refused, StoreError, TraderError, UsageError
 from trader.model import OrderState
 from trader.session import by_hand
@@ -212,9 +211,8 @@ class Obedience:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         async def do(_runner: Any) -> None:
-            panel, report = book.engine.market.panel, Report()
-            row = max(min(book.next_row, panel.rows) - 1, 0)
-            at = instant(panel.end[row]) if session.recorded and panel.rows else session.world.clock.now()
+            report = Report()
+            row, at = book.place()
             try:
                 answer = await work(book, report, row, at)
             except TraderError as error:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trader.cycle.market import instant
 from trader.errors import TraderError
-from trader.model import OrderRef, OrderState
+from trader.model import OrderState
 from trader.orders.blotter import UNCERTAIN
 from trader.session import by_hand
 from trader.session.engine import Report
 from trader.session.live import POLL_SECONDS
+from trader.session.reconcile import reference
 
 if TYPE_CHECKING:
     from trader.session.books import Book
@@ -30,7 +29,7 @@ async def wind_down(session: Session) -> None:
     for book in session.books:
         left = max(until - session.world.clock.monotonic(), 0.05)
         try:
-            _give_up(session, book)
+            _give_up(book)
             await asyncio.wait_for(_wind_down(session, book, until), left)
         except TimeoutError:
             session.log.warning("shutdown", book=book.name, text=f"not everything is known after {chosen.grace:g} s")
@@ -51,10 +50,10 @@ async def _wind_down(session: Session, book: Book, until: float) -> None:
         await _flatten(session, book, until)
 
 
-def _give_up(session: Session, book: Book) -> None:
+def _give_up(book: Book) -> None:
     """Sends that the end of the session cut off: whether they arrived is asked from now on."""
     report = Report()
-    book.engine.take_for_sent(report, _now(session, book)[1])
+    book.engine.take_for_sent(report, book.place()[1])
     book.tell(report)
 
 
@@ -66,7 +65,7 @@ async def _settle(session: Session, book: Book, until: float, done: Callable[[],
     """Ask for news until it is done, or the time is up. Recorded data stands still: once is all there is to ask."""
     while not done():
         report = Report()
-        row, at = _now(session, book)
+        row, at = book.place()
         await book.engine.reconciler.news(report, row, at)
         book.tell(report)
         if done() or session.recorded or session.world.clock.monotonic() >= until:
@@ -76,11 +75,9 @@ async def _settle(session: Session, book: Book, until: float, done: Callable[[],
 
 async def _cancel(session: Session, book: Book, until: float) -> None:
     engine, report = book.engine, Report()
-    _, at = _now(session, book)
+    _, at = book.place()
     refs = [
-        OrderRef(o.request.client_id, o.request.key, o.request.symbol, o.venue_id)
-        for o in engine.blotter.open()
-        if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
+        reference(o) for o in engine.blotter.open() if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
     ]
     await engine.cancel(refs, report, at, again=True, journal=True)
     book.tell(report)
@@ -91,7 +88,7 @@ async def _flatten(session: Session, book: Book, until: float) -> None:
     engine = book.engine
     for symbol in [symbol for symbol, held in engine.ledger.holdings.items() if held.quantity]:
         report = Report()
-        row, at = _now(session, book)
+        row, at = book.place()
         try:
             text = await by_hand.close(engine, symbol, report, row, at)
             session.log.info("shutdown", book=book.name, text=text)
@@ -99,13 +96,6 @@ async def _flatten(session: Session, book: Book, until: float) -> None:
             session.log.error("shutdown", book=book.name, symbol=symbol, text=error.what)
         book.tell(report)
     await _settle(session, book, until, lambda: not engine.blotter.open())
-
-
-def _now(session: Session, book: Book) -> tuple[int, datetime]:
-    """The row that was played last, and the moment of what is written now."""
-    panel = book.engine.market.panel
-    row = max(min(book.next_row, panel.rows) - 1, 0)
-    return row, instant(panel.end[row]) if session.recorded and panel.rows else session.world.clock.now()
 
 
 def keep_for_the_post_mortem(session: Session, reason: str) -> Path | None:
