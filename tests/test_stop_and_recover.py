@@ -60,6 +60,12 @@ def done(place, *words, code=0):
     return finished.stdout + finished.stderr
 
 
+def answered(place):
+    """The open orders, once the journal has the venue's answer for each of them; else nothing."""
+    orders = place.json("orders", "--open")
+    return [] if any(each["state"] == "submitting" for each in orders) else orders
+
+
 def held(place):
     return {each["symbol"] for each in place.json("positions")}
 
@@ -102,7 +108,7 @@ def test_an_operator_pauses_closes_and_looks(place, started):
 
 def test_an_order_is_cancelled_by_the_beginning_of_its_id(place, started):
     started("--pace", "0.2")  # an order waits five seconds for its bar
-    order = until(lambda: place.json("orders", "--open"), "an order works")[0]["client_order_id"]
+    order = until(lambda: answered(place), "an order works")[0]["client_order_id"]
     assert "cancel asked for" in done(place, "cancel", order[:10])
     done(place, "reconcile")
     (cancelled,) = [each for each in place.json("orders") if each["client_order_id"] == order]
@@ -112,10 +118,10 @@ def test_an_order_is_cancelled_by_the_beginning_of_its_id(place, started):
 
 def test_kill_cancels_what_works_and_is_confirmed_by_the_session(place, started):
     started("--pace", "0.2")
-    working = until(lambda: place.json("orders", "--open"), "orders work")
+    orders = until(lambda: answered(place), "orders work")
     told = place.json("kill", "--reason", "drill")
     (venue,) = told["brokers"]
-    assert (told["clean"], venue["by"], venue["cancelled"], venue["left"]) == (True, "session", len(working), 0)
+    assert (told["clean"], venue["by"], venue["cancelled"], venue["left"]) == (True, "session", len(orders), 0)
     assert place.json("orders", "--open") == []
     cycles = place.json("status")["books"][0]["cycles"]
     done(place, "rearm", "--reason", "mended")
@@ -125,7 +131,7 @@ def test_kill_cancels_what_works_and_is_confirmed_by_the_session(place, started)
 @pytest.mark.skipif(os.name == "nt", reason="no process can be stopped there")
 def test_kill_works_while_the_session_hangs(place, started):
     session = started("--pace", "0.2")
-    until(lambda: place.json("orders", "--open"), "orders work")
+    until(lambda: answered(place), "orders work")
     session.send_signal(signal.SIGSTOP)
     said = done(place, "kill", "--timeout", "1", code=7)
     assert f"did not answer (process {session.pid})" in said
@@ -139,7 +145,7 @@ def test_kill_works_while_the_session_hangs(place, started):
 
 def test_a_halt_outlives_a_kill_9_and_the_next_start(place, started):
     first = started("--pace", "0.2")
-    until(lambda: place.json("orders", "--open"), "orders work")
+    until(lambda: answered(place), "orders work")
     first.kill()
     first.communicate()
     assert "died without a word" in done(place, "status")
