@@ -56,6 +56,7 @@ from trader.testing import (
     random_walk,
     trade,
 )
+from trader.testing.conformance.broker.venue import reason_to_skip
 from trader.testing.conformance.suite import number_of
 from trader.testing.trading import Venue
 
@@ -95,7 +96,9 @@ def failed(kind, make, tmp_path, monkeypatch, **attributes):
     found = set()
     for name in sorted(filter(number_of, dir(suite))):
         case = suite()
-        case.root, case._opened = tmp_path / name, []
+        if reason_to_skip(case.found(), getattr(case, name)):
+            continue
+        case.root, case._opened, case._venue, case._tape = tmp_path / name, [], None, []
         case.root.mkdir()
         case.prepare(case.root)
         try:
@@ -811,19 +814,19 @@ class ClosesOnceOnly(Shop):
     ("broker", "cases"),
     [
         (Shop, set()),
-        (Live, {"BR-01"}),
-        (HasAPast, {"BR-02"}),
-        (NoRules, {"BR-03"}),
-        (ForgetsTheSide, {"BR-04"}),
-        (SaysAcceptedAgain, {"BR-05"}),
-        (CancelRaises, {"BR-06"}),
-        (LookUpRaises, {"BR-07"}),
-        (NonsenseRaises, {"BR-08"}),
-        (DrawsKeys, {"BR-09"}),
-        (IgnoresSince, {"BR-10"}),
-        (PaysAgain, {"BR-11"}),
-        (LivesInMemory, {"BR-12"}),
-        (ClosesOnceOnly, {"BR-13"}),
+        (Live, {"BC-01"}),
+        (HasAPast, {"BC-02"}),
+        (NoRules, {"BC-03"}),
+        (ForgetsTheSide, {"BC-04"}),
+        (SaysAcceptedAgain, {"BC-05"}),
+        (CancelRaises, {"BC-06"}),
+        (LookUpRaises, {"BC-07"}),
+        (NonsenseRaises, {"BC-08"}),
+        (DrawsKeys, {"BC-09"}),
+        (IgnoresSince, {"BC-10"}),
+        (PaysAgain, {"BC-11"}),
+        (LivesInMemory, {"BC-12"}),
+        (ClosesOnceOnly, {"BC-13"}),
     ],
 )
 def test_a_broker_with_a_fault_fails_the_case_about_it(broker, cases, fails):

@@ -10,6 +10,7 @@
     │   ├── PluginConflict          two distributions bring the same name
     │   └── BadAnswer               what it returned has the wrong shape, is infinite or out of range
     ├── DataError               4   bars that nobody can trade on
+    │   └── BadPayload              a venue's answer lacks a field, or has one that is wrong
     ├── StoreError              5   the database cannot be read or written
     ├── Refused                 6   it could be done, but it must not be (live without guards, two sessions, ...)
     └── Unreachable             7   a broker or a data source does not answer, after all tries
@@ -71,6 +72,17 @@ class BadAnswer(PluginError):
 
 class DataError(TraderError):
     exit_code = 4
+
+
+class BadPayload(DataError):
+    """What a venue sent cannot be what it should: `where` ("order"), the field ("" for the whole), expected, was."""
+
+    def __init__(self, where: str, field: str, expected: str, was: object) -> None:
+        self.field, self.expected = field, expected
+        seen = repr(was)
+        self.was = seen if len(seen) <= 80 else seen[:77] + "..."
+        name = f"{where}.{field}" if field else where
+        super().__init__(f"{name}: expected {expected}, was {self.was}.", where=None)
 
 
 class StoreError(TraderError):

@@ -1,16 +1,23 @@
-"""The command line: one small file a command group, imported only when its command is typed."""
+"""The command line: one small file a command group, imported only when its command is typed.
+
+Distributions may bring commands (`trader.cli.brought`); who types one of trader's own does not pay for the look.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trader.cli.options import json_option, set_option, settings_option
 from trader.errors import TraderError
+
+if TYPE_CHECKING:
+    from trader.cli.brought import Brought
 
 COMMANDS = {
     "init": ("trader.cli.init:init", "Write settings.toml, .env.example and .gitignore into this folder."),
@@ -41,11 +48,12 @@ class Commands(click.Group):
     """A group that imports a command when it is typed."""
 
     def list_commands(self, _: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *(name for name, each in _brought().items() if not each.problem)]
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            found = _brought().get(cmd_name)
+            return None if found is None else found.load()
         module, name = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
@@ -54,17 +62,35 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        if name and name not in COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, COMMANDS, 1)
-            guess = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(f"There is no command '{name}'.{guess} See: trader --help", ctx)
+        if name and name not in COMMANDS and not name.startswith("-") and name not in _brought():
+            raise click.UsageError(_no_such(name), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        others = _brought()
+        if others:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, each.line) for name, each in others.items()])
+
+
+def _brought() -> Mapping[str, Brought]:
+    from trader.cli.brought import brought
+
+    return brought(COMMANDS)
+
+
+def _no_such(name: str) -> str:
+    from difflib import get_close_matches
+
+    from trader.cli.brought import HOMES
+
+    if name in HOMES:
+        return f"The command '{name}' comes with {HOMES[name]}, which is not installed. Run: pip install {HOMES[name]}"
+    close = get_close_matches(name, [*COMMANDS, *_brought()], 1)
+    guess = f" Did you mean '{close[0]}'?" if close else ""
+    return f"There is no command '{name}'.{guess} See: trader --help"
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -37,6 +37,8 @@ class Plugin:
     summary: str = ""
     capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
     permissions: Permissions = NOTHING_ASKED
+    conformance: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Where and with what its suite asks it: emulator, symbol, price, quantity, options."""
     manifest: bool = False
     problem: str | None = None
     """Why it cannot be used, in words; None if nothing is known against it."""
@@ -222,6 +224,7 @@ def _plugin(kind: Kind, point: importlib.metadata.EntryPoint, head: Head, scan: 
             summary=table.summary or head.summary,
             capabilities=table.capabilities,
             permissions=table.permissions,
+            conformance=table.conformance,
             manifest=True,
         )
     if plugin.incompatible:

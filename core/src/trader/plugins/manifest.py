@@ -10,6 +10,9 @@ It lies inside the top-level package, one table for each kind and name:
     submits_orders = true
     secrets = ["ALPACA_API_KEY", "ALPACA_SECRET_KEY"]
     hosts = ["paper-api.alpaca.markets"]
+    [broker.alpaca.conformance]
+    emulator = "alpaca"
+    symbol = "AAPL"
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any, NamedTuple
 from trader.plugins.kinds import KINDS, Kind
 
 FILE = "plugin.toml"
-TABLE_KEYS = ("api", "summary", "capabilities", "permissions")
+TABLE_KEYS = ("api", "summary", "capabilities", "permissions", "conformance")
 PERMISSION_KEYS = ("submits_orders", "secrets", "hosts")
 
 
@@ -47,6 +50,7 @@ class Entry(NamedTuple):
     summary: str
     capabilities: Mapping[str, Any]
     permissions: Permissions
+    conformance: Mapping[str, Any]
 
 
 class Fault(Exception):
@@ -126,6 +130,7 @@ def entry(document: Mapping[str, Any], kind: Kind, name: str) -> Entry:
             secrets=_names(permissions, "secrets", within),
             hosts=_names(permissions, "hosts", within),
         ),
+        conformance=_typed(table, "conformance", dict, "a table", where, {}),
     )
 
 
