@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from trader.model import Instrument, OrderType, Side
+from trader.cycle.planner import Grid
+from trader.model import Instrument, OrderType, Side, TimeInForce
 from trader.protocols import Leg
 
 TICKS = ("0.01", "0.05", "1", "0.0001")
@@ -298,3 +299,19 @@ def test_an_execution_style_that_answers_nonsense_orders_nothing(cycle, legs, ex
     (fault,) = decision.faults
     assert decision.approved == [] and cycle.verdicts(decision) == {"A": "FAULT"}
     assert expected in str(fault.error) and (fault.instance, fault.method) == ("style", "legs")
+
+
+@pytest.mark.parametrize(
+    ("times", "tags", "wanted", "sent_as"),
+    [
+        ((), {}, "day", "day"),
+        (("day", "gtc"), {}, "day", "day"),
+        (("gtc", "ioc"), {}, "day", "gtc"),
+        (("day",), {}, "gtc", "day"),
+        (("gtc",), {}, "ioc", "ioc"),  # nothing comes near it: the venue refuses it
+        (("day", "gtc"), {"time_in_force": "gtc ioc"}, "day", "gtc"),
+    ],
+)
+def test_an_order_lasts_as_its_venue_lets_it(times, tags, wanted, sent_as):
+    grid = Grid(["A"], {"A": Instrument("A", tags=tags)}, times)
+    assert grid.lasting(0, TimeInForce(wanted)) is TimeInForce(sent_as)

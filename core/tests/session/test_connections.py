@@ -2,7 +2,8 @@
 
 import pytest
 from dealing_room.line import Late
-from trader.errors import Unreachable
+from msgspec import structs
+from trader.errors import Refused, SettingsError, Unreachable
 from trader.model import Unavailable
 
 DOWN = Unavailable("timeout", "down")
@@ -111,6 +112,36 @@ def test_a_broker_that_is_silent_at_the_start_is_told_and_refused_after_all_trie
     with pytest.raises(Unreachable, match="Given up after 3 tries"):
         room.play()
     assert room.calls["main"]["open"] == 3 and len(room.told("book_left_out")) == 0  # nobody listens yet
+
+
+def test_keys_that_are_refused_at_the_start_are_told_at_once_and_not_tried_again(make_room):
+    room = make_room(connect=FEW)
+    room.always("open", lambda real: Unavailable("auth", "the venue does not know these keys"))
+    with pytest.raises(SettingsError, match="does not know these keys"):
+        room.play()
+    assert room.calls["main"]["open"] == 1
+
+
+def test_keys_that_may_withdraw_money_are_refused(make_room):
+    room = make_room(connect=FEW)
+    room.always("open", lambda real: structs.replace(real(), permissions=("read", "trade", "withdraw")))
+    with pytest.raises(Refused, match="may withdraw money"):
+        room.play()
+
+
+def test_keys_that_are_revoked_in_mid_session_are_not_tried_over_and_over(make_room):
+    room = make_room(connect=FEW)
+
+    async def story():
+        await room.hold()
+        down(room)
+        room.always("open", lambda real: Unavailable("auth", "revoked"))
+        await room.until(lambda: any("the keys are refused: revoked" in told[2] for told in room.heard["connection"]))
+        tried = room.calls["main"]["open"]
+        await room.sleep(300)
+        assert room.calls["main"]["open"] == tried
+
+    room.play(story)
 
 
 def test_a_book_that_was_known_starts_without_its_venues_word_and_decides_nothing(make_room):

@@ -1,4 +1,4 @@
-"""trader plugins list | show | enable | disable | lock
+"""trader plugins list | show | enable | disable | lock | certify
 
 Nothing here imports a plugin: what is shown comes from metadata, manifests and the settings.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from trader.cli.certify import certify
 from trader.cli.options import json_option, load_raw, set_option, settings_option, settings_path, wants_json
 from trader.cli.plugins_view import (
     advice,
@@ -18,6 +20,7 @@ from trader.cli.plugins_view import (
     as_json,
     as_table,
     asks,
+    certified,
     details,
     lock_state,
     not_installed,
@@ -50,9 +53,13 @@ def list_(context: click.Context) -> None:
     tree = raw.tree if raw else {}
     used = enabled_plugins(tree, installed) if raw else {}
     if wants_json(context):
-        click.echo(as_json([record(plugin, used) for plugin in installed]))
+        folder = raw.path.parent if raw else Path.cwd()
+        click.echo(
+            as_json([{**record(plugin, used), "certificate": certified(plugin, folder)} for plugin in installed])
+        )
         return
-    rows = [row(plugin, used, tree) for plugin in installed]
+    folder = raw.path.parent if raw else Path.cwd()
+    rows = [row(plugin, used, tree, certified(plugin, folder)) for plugin in installed]
     if rows:
         click.echo(as_table([("KIND", "NAME", "VERSION", "FROM", "STATUS", ""), *rows]))
     for fault in (*installed.faults, *not_installed(used, installed)):
@@ -71,11 +78,12 @@ def show(context: click.Context, name: str) -> None:
     """What a plugin says about itself: NAME, or KIND.NAME where names collide."""
     installed, raw = catalogue(), _raw_if_any(context)
     tree = raw.tree if raw else {}
-    kind, instance = _resolve(name, installed, tree)
+    kind, instance = resolve(name, installed, tree)
     plugin = installed.get(kind, plugin_of(tree, kind, instance))
     used = enabled_plugins(tree, installed) if raw else {}
     approved = lock_state(plugin, raw.path) if raw else "no settings, no lock"
-    told = {**record(plugin, used), **details(plugin, instance), "lock": approved}
+    stands = certified(plugin, raw.path.parent if raw else Path.cwd())
+    told = {**record(plugin, used), **details(plugin, instance), "lock": approved, "certificate": stands}
     if wants_json(context):
         click.echo(as_json(told))
         return
@@ -93,7 +101,7 @@ def enable(context: click.Context, name: str) -> None:
     from trader.settings.edit import enable as edit
 
     path, installed, raw = settings_path(context), catalogue(), load_raw(context)
-    kind, instance = _resolve(name, installed, raw.tree)
+    kind, instance = resolve(name, installed, raw.tree)
     plugin = installed.get(kind, plugin_of(raw.tree, kind, instance))
     if plugin.problem:
         error = PluginIncompatible if plugin.incompatible else PluginBroken
@@ -112,7 +120,7 @@ def disable(context: click.Context, name: str) -> None:
     from trader.settings.edit import disable as edit
 
     path, installed, raw = settings_path(context), catalogue(), load_raw(context)
-    kind, instance = _resolve(name, installed, raw.tree)
+    kind, instance = resolve(name, installed, raw.tree)
     _say(edit(path, KINDS[kind].plural, instance), instance, "disabled")
     _check_effect(context, installed, kind, instance, wanted=False)
     click.echo("Next: trader plugins list")
@@ -151,8 +159,11 @@ def lock(context: click.Context) -> None:
     click.echo(f"{len(after)} locked in {path.name}. Live mode runs these and no others.   Next: trader plugins list")
 
 
+plugins.add_command(certify)
+
+
 # ---- which one is meant --------------------------------------------------------------------------------------------
-def _resolve(word: str, installed: Catalogue, tree: Mapping[str, Any]) -> tuple[str, str]:
+def resolve(word: str, installed: Catalogue, tree: Mapping[str, Any]) -> tuple[str, str]:
     """(kind, instance) that NAME or KIND.NAME means: installed, or a name in the settings."""
     said, dot, name = word.rpartition(".")
     only = kind_of(said) if dot else None

@@ -65,6 +65,7 @@ def as_facts(plugin: Plugin, told: Mapping[str, Any]) -> str:
         "hosts": ", ".join(permissions.hosts) or "none",
         "settings": f"[{told['settings']}]",
         "lock": told["lock"],
+        "certificate": told["certificate"] or f"none (trader plugins certify {plugin.name})",
     }
     return "\n".join([plugin.name, *(wrapped(f"  {label:<12}", text) for label, text in facts.items())])
 
@@ -76,7 +77,22 @@ def as_json(value: Any, indent: int | None = 2) -> str:
     return json.dumps(value, indent=indent, default=str)
 
 
-def row(plugin: Plugin, used: Used, tree: Mapping[str, Any]) -> Row:
+def certified(plugin: Plugin, folder: Path) -> str:
+    """What its certificate beside the settings says of it; "" where there is none."""
+    from trader.plugins import certificate as certificates
+
+    if not certificates.path_of(folder, plugin.kind, plugin.name).exists():
+        return ""
+    found = certificates.read(folder, plugin.kind, plugin.name)
+    wrong = certificates.problem(plugin, found)
+    if wrong is not None or found is None:
+        return f"not certified: {wrong}"
+    at = f" at {found.venue}" if found.venue else ""
+    skipped = f", {found.count('skipped')} not asked" if found.count("skipped") else ""
+    return f"certified {found.date:%Y-%m-%d}{at}: {found.count('passed')} passed{skipped}"
+
+
+def row(plugin: Plugin, used: Used, tree: Mapping[str, Any], certificate: str = "") -> Row:
     """One plugin as a row of the table; the last cell says what else there is to know."""
     instances = used.get((plugin.kind, plugin.name), [])
     state = status(plugin, bool(instances))
@@ -87,6 +103,8 @@ def row(plugin: Plugin, used: Used, tree: Mapping[str, Any]) -> Row:
         notes.append("as " + ", ".join(instances))
     if not plugin.manifest and not plugin.problem:
         notes.append("no manifest: paper only")
+    if certificate:
+        notes.append(certificate)
     return (
         KINDS[plugin.kind].people,
         plugin.name,

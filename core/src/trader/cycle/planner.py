@@ -7,7 +7,7 @@ a buy's limit down and a sell's limit up to the tick. Lots and ticks are integer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,13 +25,19 @@ from trader.protocols import ExecutionStyle, Leg, Trades
 
 Ints = NDArray[np.int64]
 MARKET = Leg(OrderType.MARKET)
+NEAREST = {TimeInForce.DAY: TimeInForce.GTC, TimeInForce.GTC: TimeInForce.DAY}
 
 
 class Grid:
-    """The venue's steps for a panel's columns: ticks, lots, multipliers as floats and as exact decimals."""
+    """The venue's steps for a panel's columns: ticks, lots, multipliers as floats and as exact decimals; and how long
+    its orders may last (`times`, empty: any way), where an instrument's tag "time_in_force" does not say it."""
 
-    def __init__(self, symbols: Sequence[str], instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self, symbols: Sequence[str], instruments: Mapping[str, Instrument], times: Collection[str] = ()
+    ) -> None:
         rows = [instruments[symbol] for symbol in symbols]
+        self.times = [row.tags["time_in_force"].split() if "time_in_force" in row.tags else times for row in rows]
+        self.choosy = any(self.times)
         self.symbols = tuple(symbols)
         self.ticks = [row.tick for row in rows]
         self.lots = [row.lot for row in rows]
@@ -46,6 +52,12 @@ class Grid:
     def price(self, column: int, ticks: int) -> Decimal:
         """`ticks` in currency, exact."""
         return ticks * self.ticks[column]
+
+    def lasting(self, column: int, wanted: TimeInForce) -> TimeInForce:
+        """`wanted`, or what comes nearest to it at a venue that has no days, or nothing but days: an order that is not
+        filled is cancelled before its trade is planned anew, so both end in time."""
+        times, other = self.times[column], NEAREST.get(wanted)
+        return other if other is not None and times and wanted not in times and other in times else wanted
 
     def to_ticks(self, prices: Array) -> Ints:
         """(symbols,) the nearest tick of each price; 0 where there is none."""
@@ -117,6 +129,8 @@ class Orders:
             kind, time_in_force, limits = kinds[number // 2]
             level = ticks * tick[column] if ticks else None
             symbol = symbols[column]
+            if grid.choosy:
+                time_in_force = grid.lasting(column, time_in_force)
             client_id = ids(symbol, number)
             made.append(
                 OrderRequest(

@@ -17,6 +17,8 @@ from trader.plugins.kinds import API_VERSION, KINDS, Kind
 from trader.plugins.manifest import NOTHING_ASKED, Permissions
 from trader.plugins.metadata import Head, distributions, head_of, normal
 
+BESIDE = ("trader.commands", "trader.emulators")
+"""Entry-point groups of what is no plugin: commands for the command line, venues for the testing kit."""
 Status = Literal["enabled", "disabled", "broken", "incompatible"]
 
 
@@ -149,7 +151,7 @@ def catalogue() -> Catalogue:
         for point in points:
             if point.group in groups:
                 plugins.append(_plugin(groups[point.group], point, head, scan))
-            else:
+            elif point.group not in BESIDE:
                 near = close(point.group, groups)
                 hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(groups)}."
                 faults.append(f"{head.name} {head.version}: unknown entry point group {point.group!r}; {hint}")

@@ -142,6 +142,12 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
 
         raise PluginError(describe_fault(made, what, exc, "at start")) from exc
     if isinstance(answer, Unavailable):
+        if answer.kind == "auth":  # no number of tries makes a key right
+            raise SettingsError(
+                f"{what}: {answer.reason}",
+                where=made.label,
+                todo="Check the keys, and that they are for the environment that the settings name.",
+            )
         raise Unreachable(f"{what}: {answer.reason} ({answer.kind})", where=made.label)
     return answer
 
@@ -184,7 +190,7 @@ def assemble(kit: Kit, name: str, held: Sequence[str] = (), *, patient: Patience
     market = Market(
         panel, patient(lambda: _instruments(panel.symbols, lane, broker)), _frames(feed, stages, panel, kit.world)
     )
-    grid = Grid(panel.symbols, market.instruments)
+    grid = Grid(panel.symbols, market.instruments, broker.plugin.capabilities.get("time_in_force", ()))
     length = bar_length(settings.coverage.timeframe).total_seconds()
     desk = Desk(
         stages,
@@ -240,6 +246,12 @@ def _account(settings: Settings, book: str, mine: BookSettings, account: Account
         raise Refused(
             f"Account {account.account_id} at {broker.instance} says that it is {account.kind}, and {reason}.",
             where=f"book '{book}'",
+        )
+    if "withdraw" in account.permissions:
+        raise Refused(
+            f"The keys of account {account.account_id} at {broker.instance} may withdraw money.",
+            where=f"book '{book}'",
+            todo="Trading needs no such right: make keys that may read and trade, and take these back.",
         )
     if account.currency != mine.portfolio.currency:
         raise SettingsError(

@@ -91,6 +91,11 @@ class Connection:
                 self._changed(True, "reached again")
                 return True
             why = answer.reason if isinstance(answer, Unavailable) else str(answer)
+            if isinstance(answer, Unavailable) and answer.kind == "auth":  # no number of tries makes a key right
+                return self._give_up(f"the keys are refused: {why}")
+        return self._give_up(f"given up after {connect.tries} tries: {why}")
+
+    def _give_up(self, why: str) -> bool:
         self.given_up = True
-        self._changed(False, f"given up after {connect.tries} tries: {why} (to try again: trader reconcile)")
+        self._changed(False, f"{why} (to try again: trader reconcile)")
         return False

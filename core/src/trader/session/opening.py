@@ -11,7 +11,7 @@ from trader.alerts import Alerts
 from trader.errors import Refused, SettingsError, StoreError, Unreachable
 from trader.model import Severity
 from trader.orders.lifecycle import UNRESOLVED
-from trader.plugins import describe_fault, select
+from trader.plugins import certificate, describe_fault, select
 from trader.session.assemble import Assembled, Kit, assemble
 from trader.session.connect import reach
 from trader.store import DATABASE, commands
@@ -24,6 +24,7 @@ from trader.store.runs import current_epoch, died_in_a_row
 from trader.store.runs import open_epoch as begin_epoch
 
 if TYPE_CHECKING:
+    from trader.plugins import Catalogue
     from trader.session.session import Session
     from trader.settings import Settings
     from trader.store.database import Store
@@ -53,6 +54,25 @@ def refuse_unlike(settings: Settings, kit: Kit, fresh: bool) -> None:
             f"Recorded and live data cannot share a session, each has its own clock ({kinds}).",
             where=where,
             todo="Run them as two sessions, each with a settings file and a state folder of its own.",
+        )
+
+
+def refuse_uncertified(settings: Settings, installed: Catalogue) -> None:
+    """Real money goes through no broker that did not pass its suite as it is installed now, unless its name stands in
+    trading.accept_uncertified. Refused with all of them and what is wrong with each."""
+    tree, folder, wrong = settings.raw.tree, settings.path.parent, dict[str, str]()
+    for book in settings.book_names:
+        chosen = select(tree, "broker", installed, book=book, where=settings.path.name)
+        plugin = installed.get("broker", settings.table("brokers", chosen).plugin)
+        problem = certificate.problem(plugin, certificate.read(folder, "broker", plugin.name))
+        if problem is not None and plugin.name not in settings.trading.accept_uncertified:
+            wrong[plugin.name] = problem
+    if wrong:
+        raise Refused(
+            f"Not certified: {'; '.join(f'{name}: {problem}' for name, problem in wrong.items())}.",
+            where=settings.raw.origin(("trading", "mode")),
+            todo=f"Certify it: {', '.join(f'trader plugins certify {name}' for name in wrong)}. Or take it on yourself:"
+            f" accept_uncertified = {list(wrong)} in [trading].",
         )
 
 

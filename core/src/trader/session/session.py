@@ -146,6 +146,7 @@ class Session:
     def _start(self, cold: bool, fresh: bool, hold: bool, acknowledge_kill: str) -> None:
         settings, state = self.settings, self.settings.state_dir
         if settings.trading.mode == "live":
+            opening.refuse_uncertified(settings, self._catalogue or catalogue())
             raise Refused(
                 "Live trading is refused: the guards that it needs are not part of this version.",
                 where=settings.raw.origin(("trading", "mode")),

@@ -58,7 +58,7 @@ class AccountCases(BrokerSuite):
         assert can.get("id_policy") in POLICIES, f"Expected id_policy one of {POLICIES}, was {can.get('id_policy')!r}."
         horizon = can.get("horizon_seconds")
         assert isinstance(horizon, int | float) and horizon >= 0, f"Expected horizon_seconds, was {horizon!r}."
-        assert wired(plugin) is bool(self.emulated), (
+        assert wired(plugin) is bool(self.emulated or self.own), (
             "Expected an emulator in [broker.NAME.conformance], or embedded = true for a broker without a wire."
         )
         assert plugin.permissions.submits_orders, "A broker submits orders: its permissions must say so."

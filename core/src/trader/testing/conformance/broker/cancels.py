@@ -14,6 +14,7 @@ ENDED = {OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.
 
 
 class CancelCases(BrokerSuite):
+    @needs("market")
     def test_bc_38_a_cancel_of_what_is_over_says_so(self) -> None:
         """Filled or canceled: Rejected("closed" or "not_found"), never Accepted as if it had done something (F32)."""
         broker = self.open()

@@ -15,6 +15,7 @@ MANY = 120
 
 
 class FillCases(BrokerSuite):
+    @needs("market")
     def test_bc_10_fills_are_facts(self) -> None:
         """A market order fills after it was decided, under its key, once for each execution id; the position is the
         sum of the fills; fills(since) keeps to its time, oldest first."""
@@ -38,6 +39,7 @@ class FillCases(BrokerSuite):
         assert fills[-1] in list(broker.fills(last)), "fills(since) lacks the one at that time."
 
     @needs("needs_bars")
+    @needs("market")
     def test_bc_11_the_same_bars_again_change_nothing(self) -> None:
         """on_bars (NeedsBars) is idempotent by the bar's time."""
         broker = self.open()
@@ -51,6 +53,7 @@ class FillCases(BrokerSuite):
         assert list(broker.fills(EPOCH)) == first, "The same bars again made other fills."
         assert broker.account().cash == cash, "The same bars again moved cash."
 
+    @needs("market")
     def test_bc_31_partial_fills_add_up(self) -> None:
         """Half is traded, then the rest: the order works on with what was filled, then it is filled (F25)."""
         broker = self.open()
@@ -74,6 +77,7 @@ class FillCases(BrokerSuite):
         assert len({fill.execution_id for fill in fills}) == len(fills) > 1, f"Expected two executions, was {fills}."
 
     @needs("wire")
+    @needs("market")
     def test_bc_32_every_execution_comes_once(self) -> None:
         """More executions than a page shows: fills has each once, or is Unavailable."""
         broker = self.open()
@@ -93,6 +97,7 @@ class FillCases(BrokerSuite):
         assert {fill.key for fill in fills} == {request.key for request in requests}
         assert [fill.time for fill in fills] == sorted(fill.time for fill in fills), "Expected the oldest first."
 
+    @needs("market")
     def test_bc_33_fills_since_a_moment(self) -> None:
         """`since` itself counts; what is older does not come."""
         broker = self.open()
@@ -107,6 +112,7 @@ class FillCases(BrokerSuite):
             assert list(broker.fills(since)) == after, f"Since {since}: expected {after}, was {broker.fills(since)}."
         assert list(broker.fills(EPOCH)) == before + after
 
+    @needs("market")
     def test_bc_34_a_fee_has_a_currency(self) -> None:
         """Fees are exact and say what they are paid in; a cash account's money is what it was, minus price and fees."""
         broker = self.open()
@@ -126,6 +132,7 @@ class FillCases(BrokerSuite):
             f"Cash moved by {moved}; price {paid} and fees {fees}."
         )
 
+    @needs("market")
     def test_bc_35_positions_follow_the_fills(self) -> None:
         """Buys and sells in turn: the position is what the fills add up to, base-asset fees taken off."""
         broker = self.open()
@@ -153,6 +160,7 @@ class FillCases(BrokerSuite):
         late = max(event.time for event in events) + timedelta(days=1)
         assert list(broker.cash_events(late)) == [], "cash_events(since) has older ones."
 
+    @needs("market")
     def test_bc_37_what_cannot_be_paid_is_not_filled(self) -> None:
         """An order far beyond the account's money is Rejected, or ends without being filled for it."""
         broker = self.open()

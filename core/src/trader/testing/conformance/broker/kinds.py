@@ -66,6 +66,7 @@ class KindCases(BrokerSuite):
         assert not list(broker.orders()), f"One of them became an order: {list(broker.orders())}."
 
     @needs("type:limit")
+    @needs("market")
     def test_bc_25_a_limit_is_kept(self) -> None:
         """A limit buy waits above its price and fills at it or better."""
         broker = self.open()
@@ -78,6 +79,7 @@ class KindCases(BrokerSuite):
         self.eventually(lambda: broker.order(ref(request)).state is OrderState.FILLED, "the order filled")
 
     @needs("type:stop")
+    @needs("market")
     def test_bc_26_a_stop_waits_and_is_listed(self) -> None:
         """Wherever the venue keeps conditional orders: orders lists it, order finds it, it fills once it is met."""
         broker = self.open()
@@ -103,6 +105,7 @@ class KindCases(BrokerSuite):
         assert isinstance(found, OrderReport) and found.state in ENDED, f"Expected it gone, was {found!r}."
 
     @needs("type:limit", "tif:ioc")
+    @needs("market")
     def test_bc_28_what_cannot_fill_at_once_is_gone(self) -> None:
         """An IOC order below the market ends without a fill (F37)."""
         broker = self.open()
@@ -114,6 +117,7 @@ class KindCases(BrokerSuite):
         found = broker.order(ref(request))
         assert (found.filled, list(broker.orders())) == (0, []), f"Expected nothing filled, nothing left: {found!r}."
 
+    @needs("market")
     def test_bc_29_a_sale_closes_the_position(self) -> None:
         """Bought and sold: flat, and positions says so by not listing it."""
         broker = self.open()
@@ -127,6 +131,7 @@ class KindCases(BrokerSuite):
         left = sum((abs(position.quantity) for position in broker.positions()), Decimal(0))
         assert left < lot, f"Expected to be flat, was {broker.positions()}."
 
+    @needs("market")
     def test_bc_30_shorts_only_where_it_says_so(self) -> None:
         """More is sold than held: a short position where the account shorts, else refused; never both."""
         broker = self.open()

@@ -13,6 +13,7 @@ from trader.testing.emulation import Mishap
 
 
 class RestartCases(BrokerSuite):
+    @needs("market")
     def test_bc_12_survives_a_restart(self) -> None:
         """A new instance on the same folder shows the same orders, fills, positions and cash."""
         broker = self.open()

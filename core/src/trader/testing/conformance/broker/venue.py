@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ NAN = float("nan")
 # ---- what a case needs, and what a manifest says ---------------------------------------------------------------------
 def needs(*words: str) -> Callable[[T], T]:
     """Ask this case only of brokers whose manifest declares it: "wire", "streams", "cancel_all", "cash_events",
-    "needs_bars", "keys" (ids that are refused when they come again), "type:stop", "tif:ioc"."""
+    "needs_bars", "keys" (ids that are refused when they come again), "type:stop", "tif:ioc"; "market": the case moves
+    it."""
 
     def mark(case: T) -> T:
         case.needs = words  # type: ignore[attr-defined]
@@ -56,9 +58,12 @@ def needs(*words: str) -> Callable[[T], T]:
     return mark
 
 
-def reason_to_skip(plugin: Plugin, case: Any) -> str | None:
-    """The capability through which a case is not asked of a broker, as the manifest says it; None: it is asked."""
+def reason_to_skip(plugin: Plugin, case: Any, *, own: bool = False) -> str | None:
+    """The capability through which a case is not asked of a broker, as the manifest says it; None: it is asked.
+    `own`: at the venue itself, whose wire and market nobody here moves."""
     for word in getattr(case, "needs", ()):
+        if own and word in ("wire", "market"):
+            return f"it is asked at the venue itself: nobody here moves its {word}"
         reason = _lacks(plugin, word)
         if reason is not None:
             return reason
@@ -67,6 +72,8 @@ def reason_to_skip(plugin: Plugin, case: Any) -> str | None:
 
 def _lacks(plugin: Plugin, word: str) -> str | None:
     can = plugin.capabilities
+    if word == "market":
+        return None
     kind, _, value = word.partition(":")
     if kind == "wire":
         return None if wired(plugin) else "embedded = true: it lives in this process, there is no wire"
@@ -95,12 +102,17 @@ class BrokerSuite(Conformance):
     quantity: ClassVar[Decimal | None] = None
     emulator: ClassVar[str] = ""
     """The venue's emulator (an entry point of `trader.emulators`)."""
+    own: ClassVar[str] = ""
+    """Settings of a paper account at the venue itself, as JSON: it is asked there, with the keys of whoever asks. The
+    account must be clean; what a case leaves working is cancelled."""
+    own_price: ClassVar[str] = ""
+    """Where the symbol stands there."""
 
     # ---- before and after a case -----------------------------------------------------------------------------------
     @pytest.fixture(autouse=True)
     def _only_what_is_declared(self, request: pytest.FixtureRequest) -> None:
         """A case is skipped only through a declared capability."""
-        reason = reason_to_skip(self.found(), request.function)
+        reason = reason_to_skip(self.found(), request.function, own=bool(self.own))
         if reason is not None:
             pytest.skip(f"not asked: {reason}")
 
@@ -112,6 +124,8 @@ class BrokerSuite(Conformance):
         self._tape: list[tuple[float, float]] = []
         yield
         for made in self._opened:
+            if self.own:
+                _clean(made.object)
             made.object.close()
         if self._venue is not None:
             self._venue.close()
@@ -130,6 +144,8 @@ class BrokerSuite(Conformance):
     @property
     def at(self) -> Decimal:
         """Its price."""
+        if self.own_price:
+            return Decimal(self.own_price)
         return self.price or Decimal(str(self.asked_with().get("price", 100)))
 
     @property
@@ -139,7 +155,9 @@ class BrokerSuite(Conformance):
 
     @property
     def emulated(self) -> str:
-        """The emulator's name; "" for a broker that lives in this process."""
+        """The emulator's name; "" for a broker that lives in this process, and at the venue itself."""
+        if self.own:
+            return ""
         return self.emulator or str(self.asked_with().get("emulator", ""))
 
     @property
@@ -161,14 +179,17 @@ class BrokerSuite(Conformance):
     def options_there(self) -> dict[str, Any]:
         """The broker's settings: the suite's over the manifest's over the emulator's."""
         beyond = dict(self.venue.options) if self.emulated else {}
-        return {**beyond, **self.asked_with().get("options", {}), **self.options}
+        there = json.loads(self.own) if self.own else {}
+        return {**beyond, **self.asked_with().get("options", {}), **self.options, **there}
 
     def moment(self) -> datetime:
         """Now: the machine's time where there is a wire, else the suite's."""
-        return SystemClock().now() if self.emulated else self.now
+        return SystemClock().now() if self.emulated or self.own else self.now
 
     def world(self, seed: int = 0) -> World:
         """On the machine's clock where the venue is on it, with the keys that the venue takes."""
+        if self.own:
+            return World(self.root, self.root / "var", seed=seed, moment="conformance")
         if not self.emulated:
             return super().world(seed)
         listed = dict.fromkeys(self.found().permissions.secrets, "not-a-secret")
@@ -236,7 +257,7 @@ class BrokerSuite(Conformance):
     def market(self, broker: Any, number: int = 1, side: Side = Side.BUY, **change: Any) -> OrderRequest:
         """A market order for `size`."""
         client_id = self.client_id(number)
-        decided = self.moment() - timedelta(seconds=1) if self.emulated else self.now
+        decided = self.moment() - timedelta(seconds=1) if self.emulated or self.own else self.now
         day = self.lasting(TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
         request = OrderRequest(
             client_id, broker.key(client_id), "main", self.about, side, self.size, OrderType.MARKET,
@@ -288,6 +309,13 @@ class BrokerSuite(Conformance):
 
         found: list[Any] = self.eventually(enough, what)
         return found
+
+
+def _clean(broker: Any) -> None:
+    """Cancel what works. A closed broker has answered already."""
+    working = broker.orders()
+    for report in [] if isinstance(working, Unavailable) else working:
+        broker.cancel(OrderRef("", report.key, report.symbol, report.venue_id))
 
 
 def _of(fills: Any, key: str) -> Any:

@@ -1,0 +1,106 @@
+"""A certificate: which cases of its conformance suite a plugin passed, as it was installed then.
+
+`trader plugins certify NAME` writes it beside the settings, as certificates/KIND.NAME.json. It holds for the very
+files, versions and Python that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from trader.errors import SettingsError
+from trader.plugins.catalogue import Plugin
+from trader.plugins.lock import digest
+
+FOLDER = "certificates"
+Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case. `why`: of a skip, the capability; of a failure, its first words."""
+
+    number: str
+    title: str
+    outcome: Outcome
+    why: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was asked, of what, when, and how it went."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    api: int | None
+    sha256: str
+    """Over the plugin's files, as in plugins.lock."""
+    venue: str
+    """What it was asked at: the emulator's name, "simulated", or the venue's own "paper"."""
+    date: datetime
+    versions: dict[str, str]
+    """Of Python, trader-core, the emulators and the client libraries."""
+    cases: list[Case] = field(default_factory=list)
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(case.outcome == outcome for case in self.cases)
+
+    @property
+    def passed(self) -> bool:
+        """Something was asked, and nothing failed."""
+        return self.count("passed") > 0 and not self.count("failed")
+
+
+def path_of(folder: Path, kind: str, name: str) -> Path:
+    """Where the certificate of a plugin lies; `folder` is that of the settings."""
+    return folder / FOLDER / f"{kind}.{name}.json"
+
+
+def write(folder: Path, certificate: Certificate) -> Path:
+    """Write it, whole or not at all."""
+    path = path_of(folder, certificate.kind, certificate.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    text = json.dumps({**asdict(certificate), "date": certificate.date.isoformat()}, indent=2) + "\n"
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return path
+
+
+def read(folder: Path, kind: str, name: str) -> Certificate | None:
+    """None if there is none. SettingsError if it is damaged: what cannot be read certifies nothing."""
+    path = path_of(folder, kind, name)
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        cases = [Case(**case) for case in found.pop("cases")]
+        return Certificate(**{**found, "date": datetime.fromisoformat(found["date"])}, cases=cases)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"The certificate cannot be read: {error}.",
+            where=f"{FOLDER}/{path.name}",
+            todo=f"Write it anew: trader plugins certify {name}",
+        ) from error
+
+
+def problem(plugin: Plugin, certificate: Certificate | None) -> str | None:
+    """Why a plugin, as it is installed now, is not certified; None: it is."""
+    if certificate is None:
+        return "it has no certificate"
+    if not certificate.passed:
+        return f"{certificate.count('failed')} cases failed on {certificate.date:%Y-%m-%d}"
+    if (certificate.distribution, certificate.version) != (plugin.distribution, plugin.version):
+        return f"its certificate is of {certificate.distribution} {certificate.version}"
+    return None if certificate.sha256 == digest(plugin) else "its files changed since it was certified"
