@@ -280,8 +280,8 @@ class Trading(Table):
     )
     dry_run: bool = Field(False, description="Plan and check orders, send none.")
     require_demo: bool = Field(True, description="Refuse every account that is not paper or demo, in every mode.")
-    accept_uncertified: list[str] = Field(
-        [], description="Brokers that live mode takes without a certificate (trader plugins certify NAME)."
+    accept_uncertified: Names = Field(
+        (), description="Brokers that live mode takes without a certificate (trader plugins certify NAME)."
     )
 
 
