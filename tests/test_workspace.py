@@ -37,6 +37,8 @@ GROUPS = {
     "execution": "trader.execution_styles",
     "service": "trader.services",
 }
+# Groups of what is no plugin: it has no manifest.
+BESIDE = {"trader.commands", "trader.emulators"}
 OUTSIDE_THE_RULE = {"plugins/dashboard", "plugins/emulators"}
 
 
@@ -59,6 +61,8 @@ def project(member: str) -> dict[str, Any]:
 def distribution(member: str) -> str:
     if member == "core":
         return "trader-core"
+    if member in OUTSIDE_THE_RULE:
+        return f"trader-{member.split('/')[1]}"
     folder, name = member.split("/")
     return f"trader-{ {'brokers': 'broker-', 'strategies': 'strategy-', 'plugins': ''}[folder] }{name}"
 
@@ -102,8 +106,9 @@ def test_distribution_and_module_follow_from_the_folder(member: str) -> None:
 @pytest.mark.parametrize("member", PLUGINS)
 def test_entry_points_are_of_the_members_kind_and_name_its_own_modules(member: str) -> None:
     points = entry_points(member)
-    assert {group for group, _ in points} <= set(KINDS)
-    for (_, name), value in points.items():
+    assert {group for group, _ in points} <= set(KINDS) | BESIDE
+    for (_, name), target in points.items():
+        value = target.partition(":")[0]  # a command names its function too
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
         assert value == module(member) or value.startswith(module(member) + ".")
         path = ROOT / member / "src" / value.replace(".", "/")
@@ -120,11 +125,12 @@ def test_entry_points_are_of_the_members_kind_and_name_its_own_modules(member: s
 
 @pytest.mark.parametrize("member", PLUGINS)
 def test_the_manifest_has_a_table_for_each_entry_point(member: str) -> None:
-    if not entry_points(member):
+    plugins = {(group, name) for group, name in entry_points(member) if group not in BESIDE}
+    if not plugins:
         pytest.skip("offers no plugin")
     manifest = toml(ROOT / member / "src" / module(member) / "plugin.toml")
     tables = {(kind, name) for kind, names in manifest.items() for name in names}
-    assert tables == {(KINDS[group], name) for group, name in entry_points(member)}
+    assert tables == {(KINDS[group], name) for group, name in plugins}
 
 
 def test_an_entry_point_name_is_given_once() -> None:

@@ -16,7 +16,7 @@ from _bench import page, peers
 from _bench.programs import ROOT, Failed
 from _bench.result import Conditions, Result
 
-NAMES = ("startup", "restart", "decision", "w2", "journal", "orders", "reconcile", "run")
+NAMES = ("startup", "restart", "decision", "w2", "journal", "orders", "reconcile", "submit", "run")
 PEERS = "TRADER_BENCH_PEERS"
 
 

@@ -113,7 +113,8 @@ def manifest() -> str:
         table(("key", "type", "what it says"), asked),
         "## Capabilities that the core reads",
         table(("capability", "without it", "what it says"), read),
-        "Other capabilities (order types, id policy, time frames) are shown by `trader plugins show NAME`.",
+        "Other capabilities (order types, streams, time frames) are shown by `trader plugins show NAME`. Which of them"
+        " leave out a case of the conformance suite stands [there](brokers.md#what-is-not-asked-and-why).",
     )
 
 
@@ -130,6 +131,8 @@ WORDS = {
     "summary": "One line for people.",
     "capabilities": "What it can do; see below.",
     "permissions": "What it asks for. What is not listed is not given.",
+    "conformance": "Brokers: how the conformance suite asks it: `emulator`, `symbol`, `price`, `quantity`, `options`,"
+    " `setup` (of the emulator).",
     "submits_orders": "Whether it sends orders to a venue.",
     "secrets": "Names, never values. `env.secret` gives these and no others.",
     "hosts": "Network hosts that it talks to. Shown to people; not enforced.",
@@ -137,6 +140,7 @@ WORDS = {
 CAPABILITIES = {
     "concurrency": "How many calls at once its connection stands.",
     "delay_seconds": "How long after a bar's end a live source has it.",
+    "embedded": "A broker that lives in this process, without a wire to a venue; its conformance suite asks less.",
     "horizon_seconds": "How late an order may still turn up at the broker and be seen. Before that, not found proves"
     " nothing. 0: what it does not show is not there.",
     "id_policy": "What the venue does with a key that it knows: `forever` refuses it, `open_only` refuses it while an"
@@ -146,5 +150,7 @@ CAPABILITIES = {
     "needs_bars": "A broker that trades on the session's bars, such as paper. Only such a broker plays recorded data.",
     "recorded": "A data source whose bars all lie in the past: its clock drives market time.",
     "sells_fund_buys": "Whether what a sale brings pays for a buy of the same plan.",
+    "time_in_force": "How long its orders may last; `day` and `gtc` stand in for each other where one is missing. The"
+    " tag `time_in_force` of an instrument goes before it.",
     "watch_seconds": "How long an absent order is looked out for; one that turns up is cancelled at once.",
 }

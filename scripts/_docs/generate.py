@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from posixpath import normpath
 
-from _docs import contracts, faults, options, program
+from _docs import brokers, contracts, faults, options, program
 from _docs.sources import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
@@ -16,6 +16,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hooks.md": contracts.hooks,
     "protocols.md": contracts.protocols,
     "manifest.md": contracts.manifest,
+    "brokers.md": brokers.brokers,
     "events.md": program.events,
     "order-states.md": program.states,
     "../explanation/faults.md": faults.page,

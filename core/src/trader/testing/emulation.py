@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from trader.clock import Clock, SystemClock
+from trader.errors import PluginMissing
+from trader.simulation.faults import Faults
 from trader.simulation.faulty import FaultyVenue
+
+GROUP = "trader.emulators"
+"""Entry points: name of a venue -> module with `emulate(setup) -> EmulatedVenue`, running when it is returned."""
 
 
 class Mishap(StrEnum):
@@ -45,9 +55,32 @@ CALLS = (
 """The calls of the broker and data source protocols that a request may serve; "stream": of a push connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What `emulate` of a venue is handed. What is None, the venue chooses as its likes do."""
+
+    port: int = 0
+    """0: any that is free."""
+    seed: int = 0
+    """Of the prices and of the faults."""
+    cash: Decimal = Decimal(100_000)
+    prices: Mapping[str, float] | None = None
+    """Canonical symbol -> where its price begins: {"AAPL": 100.0}."""
+    paths: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Canonical symbol -> the prices it walks along, one a tick; else it walks at random."""
+    faults: Faults | None = None
+    """What goes wrong by chance; None: nothing."""
+    tick_seconds: float | None = None
+    """Prices move and orders fill by themselves, so often; None: only when somebody calls `trade`."""
+    clock: Clock = field(default_factory=SystemClock)
+    patience: float = 30.0
+    """Seconds for which a request that nobody answers is held open."""
+    mode: str = ""
+    """A venue's own choice, such as "hedging" of a MetaTrader account."""
+
+
 class EmulatedVenue(Protocol):
-    """A venue on this machine that speaks its real protocol. `trader.emulators` entry points make one:
-    `emulate(setup) -> EmulatedVenue`, running when it is returned."""
+    """A venue on this machine that speaks its real protocol."""
 
     name: str
     options: Mapping[str, Any]
@@ -83,3 +116,18 @@ class EmulatedVenue(Protocol):
 
     def close(self) -> None:
         """Let go of the port."""
+
+
+def emulators() -> list[str]:
+    """The venues that can be emulated here, by whatever distribution brings them."""
+    return sorted({point.name for point in importlib.metadata.entry_points(group=GROUP)})
+
+
+def emulate(name: str, setup: Setup | None = None) -> EmulatedVenue:
+    """Start a venue; close() ends it. PluginMissing if there is none of that name; OSError if its port is taken."""
+    points = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+    if name not in points:
+        there = ", ".join(sorted(points)) or "none (trader-emulators brings some)"
+        raise PluginMissing(f"There is no emulator {name!r}; there is {there}.")
+    venue: EmulatedVenue = importlib.import_module(points[name].value).emulate(setup or Setup())
+    return venue

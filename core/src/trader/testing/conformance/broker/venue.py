@@ -32,7 +32,7 @@ from trader.model import (
 from trader.orders.ids import IdMint
 from trader.plugins import Plugin
 from trader.testing.conformance.suite import Conformance, Made
-from trader.testing.emulation import EmulatedVenue
+from trader.testing.emulation import EmulatedVenue, Setup, emulate
 from trader.testing.fakes import START
 from trader.testing.fakes import bars as made_bars
 
@@ -164,10 +164,6 @@ class BrokerSuite(Conformance):
     def venue(self) -> EmulatedVenue:
         """The venue, running. Needs trader-emulators."""
         if self._venue is None:
-            try:
-                from trader_emulators import Setup, emulate  # type: ignore[import-not-found,import-untyped,unused-ignore]
-            except ImportError:
-                pytest.fail("This broker is asked over an emulator: install trader-emulators.")
             setup = Setup(prices={self.about: float(self.at)}, patience=5.0, **self.asked_with().get("setup", {}))
             try:
                 self._venue = emulate(self.emulated, setup)
