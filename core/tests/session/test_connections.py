@@ -1,5 +1,7 @@
 """A broker that is lost and found, heartbeats that are missed, a book that hangs."""
 
+from datetime import timedelta
+
 import pytest
 from dealing_room.line import Late
 from msgspec import structs
@@ -88,6 +90,21 @@ def test_two_missed_heartbeats_are_told_once(room):
         up(room)
         await room.sleep(60)
         assert len(room.heard["heartbeat"]) > beats
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_F52_a_venue_whose_clock_differs_is_told_once_until_it_is_right_again(room, seconds):
+    async def story():
+        await room.sleep(40)
+        assert room.told("clock_differs") == []
+        for times in (1, 2):
+            room.always("account", lambda real: structs.replace(real(), time=real().time + timedelta(seconds=seconds)))
+            await room.sleep(90)
+            assert len(room.told("clock_differs")) == times
+            room.always("account", None)
+            await room.sleep(40)
 
     room.play(story)
 

@@ -55,7 +55,7 @@ class Runner:
         self._due = True
         self.stale = not book.met
         """Whether everything must be reconciled before the next decision."""
-        self._broken = False
+        self._broken = self._clocks_differ = False
         """Whether the store failed in the middle of something: memory is not to be believed."""
         now = self._now()
         self.last_beat = now
@@ -178,8 +178,9 @@ class Runner:
     async def _beat(self) -> None:
         interval = self.settings.heartbeat.interval_seconds
         self._next_beat = self._now() + interval
-        broker, lane = self.engine.broker, self.engine.lane
+        broker, lane, asked = self.engine.broker, self.engine.lane, self.engine.clock.now()
         account = await ask(lane, Priority.QUERY, broker.account, fits=asking.is_account)
+        heard = self.engine.clock.now()
         positions = await ask(lane, Priority.QUERY, broker.positions, fits=asking.are_positions)
         if isinstance(account, Unavailable) or isinstance(positions, Unavailable):
             why = account if isinstance(account, Unavailable) else positions
@@ -189,6 +190,16 @@ class Runner:
         self.engine.account = account
         self.connection.heard()
         self.book.heartbeat(account, positions)
+        self._compare_clocks(asked, account.time, heard)
+
+    def _compare_clocks(self, asked: datetime, there: datetime, heard: datetime) -> None:
+        """The venue looked at its clock between question and answer; what it said then must not be far from that."""
+        ahead = max((asked - there).total_seconds(), (there - heard).total_seconds())
+        differs = ahead > self.settings.heartbeat.clock_limit_seconds
+        if differs and not self._clocks_differ:
+            text = f"The clock of book '{self.book.name}'s broker says {there}, this machine's says {heard}."
+            self.session.alerts.raise_(Severity.ERROR, "clock_differs", text, same=f"{self.book.name} {there}")
+        self._clocks_differ = differs
 
     async def _cycle(self) -> None:
         """Fetch what closed since the last cycle; decide on the newest bar."""

@@ -224,6 +224,9 @@ class Heartbeat(Table):
     interval_seconds: float = Field(
         30.0, gt=0, description="Seconds between two readings of account and positions. Two missed ones raise an alert."
     )
+    clock_limit_seconds: float = Field(
+        5.0, gt=0, description="A venue's clock that is further from this machine's raises an alert."
+    )
 
 
 class BookSettings(Table):
