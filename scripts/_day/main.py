@@ -26,7 +26,7 @@ def main(arguments: Sequence[str], folder: Path) -> int:
         venue = VENUES[name]
         bars = options.bars or DAY // SECONDS[venue.timeframe]
         try:
-            told = whole(place / name, venue, bars=bars, kills=KILLS[: options.kills], seed=options.seed)
+            told = whole(place / name, venue, bars=bars, kills=KILLS[: options.kills], seed=options.seed, weather=True)
         except Hung as problem:
             print(f"day: {name}: {problem}", file=sys.stderr)
             worst = 1
@@ -67,7 +67,7 @@ def _print(told: Told, *, as_json: bool) -> int:
             json.dumps(
                 {
                     "venue": told.name, "bars": told.bars, "cycles": told.decided, "orders": figures.orders,
-                    "fills": figures.fills, "open": figures.open, "kills": told.kills, "states": figures.states,
+                    "fills": figures.fills, "open": figures.open, "kills": told.kills, "mishaps": told.mishaps, "states": figures.states,
                     "cash_off": str(figures.cash_off), "seconds": round(told.seconds, 1), "faults": figures.faults,
                 }
             ),

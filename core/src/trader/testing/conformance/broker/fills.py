@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trader.model import Accepted, Fill, OrderState, Side, TimeInForce
+from trader.model import Accepted, Fill, OrderState, Side
 from trader.testing.conformance.broker.venue import EPOCH, BrokerSuite, needs, ref
 
 MANY = 120
@@ -38,8 +38,7 @@ class FillCases(BrokerSuite):
         assert list(broker.fills(last + timedelta(microseconds=1))) == [], "fills(since) has older ones."
         assert fills[-1] in list(broker.fills(last)), "fills(since) lacks the one at that time."
 
-    @needs("needs_bars")
-    @needs("market")
+    @needs("needs_bars", "market")
     def test_bc_11_the_same_bars_again_change_nothing(self) -> None:
         """on_bars (NeedsBars) is idempotent by the bar's time."""
         broker = self.open()
@@ -53,31 +52,30 @@ class FillCases(BrokerSuite):
         assert list(broker.fills(EPOCH)) == first, "The same bars again made other fills."
         assert broker.account().cash == cash, "The same bars again moved cash."
 
-    @needs("market")
+    @needs("type:limit", "market")
     def test_bc_31_partial_fills_add_up(self) -> None:
         """Half is traded, then the rest: the order works on with what was filled, then it is filled (F25)."""
         broker = self.open()
         lot = self.rules(broker).lot
         quantity = max(self.size, lot * 2)
-        request = self.market(broker, quantity=quantity, time_in_force=self.lasting(TimeInForce.GTC, TimeInForce.DAY))
+        request, low = self.limit(broker, quantity=quantity), self.tick_price(broker, "0.75")
         assert isinstance(broker.submit(request), Accepted)
         half = float((quantity / 2 // lot) * lot)
         for share in (1, 2, 5, 10, 20, 50, 100):  # of a bar's volume that orders get: every venue has its own
-            self.trade(broker, volume=half * share)
+            self.trade(broker, low, volume=half * share)
             if broker.order(ref(request)).filled:
                 break
         found = broker.order(ref(request))
         assert found.state is OrderState.WORKING, f"Expected it to work on, was {found!r}."
         assert Decimal(0) < found.filled < quantity, f"Expected a part of {quantity} filled, was {found!r}."
         for _ in range(20):
-            self.trade(broker)
+            self.trade(broker, low)
         self.eventually(lambda: broker.order(ref(request)).state is OrderState.FILLED, "the order filled")
         fills = [fill for fill in broker.fills(EPOCH) if fill.key == request.key]
         assert sum(fill.quantity for fill in fills) == quantity == broker.order(ref(request)).filled
         assert len({fill.execution_id for fill in fills}) == len(fills) > 1, f"Expected two executions, was {fills}."
 
     @needs("wire")
-    @needs("market")
     def test_bc_32_every_execution_comes_once(self) -> None:
         """More executions than a page shows: fills has each once, or is Unavailable."""
         broker = self.open()

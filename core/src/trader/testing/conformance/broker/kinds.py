@@ -65,8 +65,7 @@ class KindCases(BrokerSuite):
             assert isinstance(outcome, Rejected), f"{tif.value}: expected Rejected, was {outcome!r}."
         assert not list(broker.orders()), f"One of them became an order: {list(broker.orders())}."
 
-    @needs("type:limit")
-    @needs("market")
+    @needs("type:limit", "market")
     def test_bc_25_a_limit_is_kept(self) -> None:
         """A limit buy waits above its price and fills at it or better."""
         broker = self.open()
@@ -78,8 +77,7 @@ class KindCases(BrokerSuite):
         assert all(fill.price <= (request.limit_price or 0) for fill in fills), f"Limit {request}, was {fills}."
         self.eventually(lambda: broker.order(ref(request)).state is OrderState.FILLED, "the order filled")
 
-    @needs("type:stop")
-    @needs("market")
+    @needs("type:stop", "market")
     def test_bc_26_a_stop_waits_and_is_listed(self) -> None:
         """Wherever the venue keeps conditional orders: orders lists it, order finds it, it fills once it is met."""
         broker = self.open()
@@ -104,8 +102,7 @@ class KindCases(BrokerSuite):
         found = broker.order(ref(request))
         assert isinstance(found, OrderReport) and found.state in ENDED, f"Expected it gone, was {found!r}."
 
-    @needs("type:limit", "tif:ioc")
-    @needs("market")
+    @needs("type:limit", "tif:ioc", "market")
     def test_bc_28_what_cannot_fill_at_once_is_gone(self) -> None:
         """An IOC order below the market ends without a fill (F37)."""
         broker = self.open()

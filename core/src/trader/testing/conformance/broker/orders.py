@@ -129,7 +129,6 @@ class OrderCases(BrokerSuite):
         assert sorted(shown) == sorted(keys), f"Expected {MANY} orders, each once; was {len(shown)}."
 
     @needs("wire")
-    @needs("market")
     def test_bc_20_a_persons_orders_and_trades_are_seen(self) -> None:
         """A trade and a cancel by hand at the venue show in fills, positions and order states."""
         broker = self.open()
