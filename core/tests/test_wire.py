@@ -90,6 +90,14 @@ def test_nested_objects_are_named_by_their_place():
         second.text("id")
 
 
+@pytest.mark.parametrize(
+    "value", ["\ud800", "a\udfffb", 10**5_000, True, 1.5, [], {}], ids=lambda value: type(value).__name__
+)
+def test_an_id_that_nobody_could_keep_is_refused(value):
+    with pytest.raises(BadPayload, match=r"order\.id: expected text"):
+        Fields({"id": value}, "order").text("id")
+
+
 @pytest.mark.parametrize("text", [b"", b"<html>", b"{", b'{"a": NaN}', b"\xff", b"[" * 100_000])
 def test_what_is_no_json_is_named(text):
     with pytest.raises(BadPayload, match="order: expected JSON"):

@@ -79,7 +79,8 @@ class BadPayload(DataError):
 
     def __init__(self, where: str, field: str, expected: str, was: object) -> None:
         self.field, self.expected = field, expected
-        seen = repr(was)
+        huge = isinstance(was, int) and was.bit_length() > 1_000  # Python refuses to print longer ones
+        seen = f"a whole number of {was.bit_length()} bits" if isinstance(was, int) and huge else ascii(was)
         self.was = seen if len(seen) <= 80 else seen[:77] + "..."
         name = f"{where}.{field}" if field else where
         super().__init__(f"{name}: expected {expected}, was {self.was}.", where=None)

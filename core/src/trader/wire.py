@@ -22,6 +22,8 @@ T = TypeVar("T")
 REQUIRED: Any = object()
 """The default of a field that must be there."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_ID = 256
+"""Bits of a whole number that is taken for an id."""
 LARGEST = 40
 """Digits before or after the point: beyond it is no price, quantity or amount of this world."""
 
@@ -101,9 +103,9 @@ class Fields:
         value = self.raw(field, default)
         if value is default:
             return value
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= LONGEST_ID:
             return str(value)
-        if not isinstance(value, str) or (not value and default is REQUIRED):
+        if not isinstance(value, str) or (not value and default is REQUIRED) or not _storable(value):
             raise self._bad(field, "text", value)
         return value
 
@@ -207,6 +209,11 @@ def every(payload: object, where: str) -> Iterator[Fields]:
         raise BadPayload(where, "", "a list", payload)
     for number, item in enumerate(payload):
         yield Fields(item, f"{where}[{number}]")
+
+
+def _storable(text: str) -> bool:
+    """Not half of a character: no database, no hash and no file takes that."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _decimal(value: object, *, floats: bool) -> Decimal | None:

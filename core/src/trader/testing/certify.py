@@ -43,7 +43,7 @@ def certify(
     be asked instead of the emulator; `price`: where the symbol (its manifest's, or `symbol`) stands there."""
     if plugin.problem:
         raise PluginBroken(f"It cannot be certified: {plugin.problem}.", where=plugin.label)
-    recorder = _Recorder(told)
+    recorder = Recorder(told)
     more = f"    own = {own!r}\n    own_price = {price!r}\n    symbol = {symbol!r}\n" if own else ""
     with tempfile.TemporaryDirectory(prefix="trader-certify-") as folder:
         file = Path(folder) / "test_certify.py"
@@ -59,7 +59,7 @@ def certify(
     )  # fmt: skip
 
 
-class _Recorder:
+class Recorder:
     """A pytest plugin that keeps one line a case."""
 
     def __init__(self, told: Callable[[Case], None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -28,6 +28,14 @@ class DataSourceConformance(Conformance):
     span: ClassVar[tuple[datetime, datetime]] = ALWAYS
     asked: ClassVar[Sequence[str]] = ()
     unknown: ClassVar[str] = "NO-SUCH-SYMBOL"
+
+    @pytest.fixture(autouse=True)
+    def _closed_again(self) -> Iterator[None]:
+        """What a case leaves open is closed after it."""
+        self._opened: list[Made] = []
+        yield
+        for made in self._opened:
+            made.object.close()
 
     def test_ds_01_opens_and_closes(self) -> None:
         """open answers None; close may come first, and twice; open again works."""
@@ -138,6 +146,7 @@ class DataSourceConformance(Conformance):
     # ---- asking ----------------------------------------------------------------------------------------------------
     def _open(self) -> Made:
         made = self.made()
+        self._opened.append(made)
         answer = made.object.open()
         if answer is not None:
             pytest.skip(f"not asked: it does not open ({answer}), see DS-01")

@@ -1,0 +1,13 @@
+"""Binance spot on this machine: its REST interfaces, its websocket API and its market streams, on one port."""
+
+from __future__ import annotations
+
+from trader_emulators.binance.spot import Spot
+from trader_emulators.setup import Setup
+
+
+def emulate(setup: Setup) -> Spot:
+    """Running; OSError if its port is taken."""
+    emulator = Spot(setup)
+    emulator.start()
+    return emulator

@@ -1,0 +1,5 @@
+"""How an emulated venue begins."""
+
+from trader.testing.emulation import Setup
+
+__all__ = ["Setup"]

@@ -1,0 +1,117 @@
+"""The broker suite over a wire: bugs that a broker may have, planted into a good one, fail the cases about them."""
+
+from pathlib import Path
+
+import pytest
+from trader.allowance import Allowance
+from trader.inbox import Inbox
+from trader.model import Accepted, Idle, NotFound, OrderType, Rejected, Reset, Unavailable, Unknown
+from trader.testing.certify import Recorder
+from trader_broker_alpaca.broker import AlpacaBroker
+from trader_broker_alpaca.door import Door
+
+
+def around(change):
+    """A method that does what it did, and then something else with its answer."""
+
+    def plant(real):
+        def method(self, *args, **kwargs):
+            return change(self, real(self, *args, **kwargs), *args)
+
+        return method
+
+    return plant
+
+
+def resends(real):
+    def make(self, *args):
+        real(self, *args)
+        self.client._retry, self.client._retry_wait = 3, 0
+
+    return make
+
+
+def first_page(name):
+    return around(lambda self, answer, *args: answer if isinstance(answer, Unavailable) else answer[:100])
+
+
+def asks_at_once_again(real):
+    return lambda self, urgent=False: None
+
+
+def lets_cancels_wait(real):
+    return lambda self, urgent=False: real(self, urgent=False)
+
+
+def shows_its_key(real):
+    return lambda self: f"AlpacaBroker({self._env.secret('ALPACA_SECRET_KEY').reveal()})"
+
+
+def forgets_to_reset(real):
+    def stream(self):
+        return (event for event in real(self) if not isinstance(event, Reset))
+
+    return stream
+
+
+def sleeps(real):
+    def stream(self):
+        return (event for event in real(self) if not isinstance(event, Idle))
+
+    return stream
+
+
+timeout_is_a_no = around(lambda self, said, *_: Rejected("timeout", "no") if isinstance(said, Unknown) else said)
+failed_is_done = around(lambda self, said, *_: Accepted() if isinstance(said, Unknown) else said)
+silence_is_nothing = around(lambda self, said, *_: () if isinstance(said, Unavailable) else said)
+silence_is_not_found = around(lambda self, said, *_: NotFound("?") if isinstance(said, Unavailable) else said)
+stops_are_hidden = around(
+    lambda self, said, *_: (
+        said if isinstance(said, Unavailable) else [one for one in said if one.type is not OrderType.STOP]
+    )
+)
+twice = around(lambda self, said, *_: said if isinstance(said, Unavailable) else [*said, *said])
+
+BUGS = {
+    "it sends again by itself": (Door, "__init__", resends, {"BC-54"}),
+    "a timeout is a rejection": (AlpacaBroker, "submit", timeout_is_a_no, {"BC-49"}),
+    "a failed cancel is a cancel": (AlpacaBroker, "cancel", failed_is_done, {"BC-42"}),
+    "a failed question about positions is flat": (AlpacaBroker, "positions", silence_is_nothing, {"BC-62"}),
+    "a failed question about orders is none": (AlpacaBroker, "orders", silence_is_nothing, {"BC-63"}),
+    "a failed question about an order is not found": (AlpacaBroker, "order", silence_is_not_found, {"BC-64"}),
+    "only the first page of orders": (AlpacaBroker, "orders", first_page("orders"), {"BC-19"}),
+    "only the first page of fills": (AlpacaBroker, "fills", first_page("fills"), {"BC-32"}),
+    "every fill twice": (AlpacaBroker, "fills", twice, {"BC-10"}),
+    "conditional orders are not listed": (AlpacaBroker, "orders", stops_are_hidden, {"BC-26"}),
+    "a venue that asks for quiet is asked on": (Allowance, "refusal", asks_at_once_again, {"BC-77", "BC-79"}),
+    "a cancel waits in line": (Allowance, "refusal", lets_cancels_wait, {"BC-78"}),
+    "its secret stands in its name": (AlpacaBroker, "__repr__", shows_its_key, {"BC-82"}),
+    "a new connection is not told": (AlpacaBroker, "stream_orders", forgets_to_reset, {"BC-69"}),
+    "a quiet stream is silent": (AlpacaBroker, "stream_orders", sleeps, {"BC-70"}),
+    "closing ends no stream": (Inbox, "close", lambda real: lambda self: None, {"BC-76"}),
+}
+
+
+def outcomes(folder: Path, cases: set[str]) -> dict[str, str]:
+    """Case -> how it went."""
+    file = folder / "test_planted.py"
+    file.write_text(
+        "from trader.testing import BrokerConformance\n\n\nclass TestIt(BrokerConformance):\n    plugin = 'alpaca'\n"
+    )
+    heard = Recorder(lambda case: None)
+    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:logging", "--import-mode=importlib"]
+    some = " or ".join(case.lower().replace("-", "_") for case in sorted(cases))
+    pytest.main([str(file), "-k", some, "--rootdir", str(folder), "-c", "/dev/null", *quiet], plugins=[heard])
+    return {case.number: case.outcome for case in heard.cases}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_fails_the_case_about_it(bug, tmp_path, monkeypatch):
+    where, name, plant, cases = BUGS[bug]
+    monkeypatch.setattr(where, name, plant(getattr(where, name)))
+    assert outcomes(tmp_path, cases) == dict.fromkeys(cases, "failed")
+
+
+def test_without_a_bug_these_cases_pass(tmp_path):
+    asked = {"BC-10", "BC-26", "BC-42", "BC-49", "BC-54", "BC-62", "BC-64", "BC-76", "BC-77", "BC-78", "BC-82"}
+    assert outcomes(tmp_path, asked) == dict.fromkeys(asked, "passed")
