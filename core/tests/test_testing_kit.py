@@ -1025,3 +1025,8 @@ def test_a_project_that_does_not_use_the_kit_does_not_pay_for_it(tmp_path):
     )
     done = run_pytest(tmp_path, "-p", "no:hypothesispytest")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_case_of_a_broker_is_left_out_by_its_manifest_only():
+    with pytest.raises(UsageError, match="declare in its manifest what it cannot do"):
+        type("Excused", (BrokerConformance,), {"plugin": "paper", "skip": {"BC-04": "it is hard"}})

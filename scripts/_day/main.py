@@ -67,8 +67,9 @@ def _print(told: Told, *, as_json: bool) -> int:
             json.dumps(
                 {
                     "venue": told.name, "bars": told.bars, "cycles": told.decided, "orders": figures.orders,
-                    "fills": figures.fills, "open": figures.open, "kills": told.kills, "mishaps": told.mishaps, "states": figures.states,
-                    "cash_off": str(figures.cash_off), "seconds": round(told.seconds, 1), "faults": figures.faults,
+                    "fills": figures.fills, "open": figures.open, "kills": told.kills, "mishaps": told.mishaps,
+                    "states": figures.states, "cash_off": str(figures.cash_off), "seconds": round(told.seconds, 1),
+                    "faults": figures.faults,
                 }
             ),
             flush=True,

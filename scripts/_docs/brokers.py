@@ -49,7 +49,7 @@ def brokers() -> str:
         table(("case", "what it proves", *(code(name) for name in NAMES)), rows),
         "### What is not asked, and why",
         "A case is left out only through what the manifest declares.",
-        table(("", "broker", "declared"), reasons),
+        table(("", "declared", "by"), reasons),
     )
 
 
@@ -98,7 +98,8 @@ def _cases(plugins: Sequence[Any]) -> tuple[list[tuple[str, ...]], list[tuple[st
     from trader.testing.conformance.broker.venue import reason_to_skip
     from trader.testing.conformance.suite import number_of
 
-    letters: dict[tuple[str, str], str] = {}
+    letters: dict[str, str] = {}
+    by: dict[str, list[str]] = {}
     rows = []
     for name in sorted((name for name in dir(BrokerConformance) if number_of(name)), key=_order):
         cells = []
@@ -107,10 +108,12 @@ def _cases(plugins: Sequence[Any]) -> tuple[list[tuple[str, ...]], list[tuple[st
             if reason is None:
                 cells.append("yes")
                 continue
-            letter = letters.setdefault((plugin.name, reason), _letter(len(letters)))
+            letter = letters.setdefault(reason, chr(ord("a") + len(letters)))
+            if code(plugin.name) not in by.setdefault(reason, []):
+                by[reason].append(code(plugin.name))
             cells.append(f"({letter})")
         rows.append((str(number_of(name)), title_of(name), *cells))
-    return rows, [(f"({letter})", code(name), reason) for (name, reason), letter in letters.items()]
+    return rows, [(f"({letter})", reason, ", ".join(by[reason])) for reason, letter in letters.items()]
 
 
 def _order(name: str) -> tuple[bool, str]:
@@ -118,7 +121,3 @@ def _order(name: str) -> tuple[bool, str]:
 
     number = str(number_of(name))
     return not number.startswith("PL"), number
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else _letter(number // 26 - 1) + _letter(number % 26)

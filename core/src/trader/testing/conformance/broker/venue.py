@@ -15,7 +15,7 @@ from msgspec import structs
 
 from trader.clock import SystemClock
 from trader.env import CALL, World
-from trader.errors import PluginMissing
+from trader.errors import PluginMissing, UsageError
 from trader.model import (
     Account,
     Bars,
@@ -107,6 +107,14 @@ class BrokerSuite(Conformance):
     account must be clean; what a case leaves working is cancelled."""
     own_price: ClassVar[str] = ""
     """Where the symbol stands there."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.skip and cls.installed():
+            raise UsageError(
+                f"{', '.join(cls.skip)} of a broker cannot be skipped here: declare in its manifest what it cannot do.",
+                where=f"{cls.__name__}.skip",
+            )
 
     # ---- before and after a case -----------------------------------------------------------------------------------
     @pytest.fixture(autouse=True)
