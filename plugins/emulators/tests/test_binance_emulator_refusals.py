@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,8 @@ from binance.client import Client
 from binance.exceptions import BinanceAPIException, BinanceRequestException
 from trader.testing.emulation import Mishap
 from trader_emulators import Setup, emulate
+from trader_emulators.binance.parameters import Parameters
+from trader_emulators.binance.refusal import Refused
 from trader_emulators.binance.spot import Spot
 
 BTC = "BTC/USDT"
@@ -216,3 +220,24 @@ def test_a_key_that_may_withdraw_can_be_shown(venue, client):
     assert client.get_account_api_permissions()["enableWithdrawals"] is False
     venue.permissions = {"enableWithdrawals": True}
     assert client.get_account_api_permissions()["enableWithdrawals"] is True
+
+
+@pytest.mark.parametrize("name", ["binance", "binance_futures"])
+def test_whatever_is_asked_is_answered_or_refused_and_nothing_breaks(name):
+    chance = random.Random(7)
+    words = ["", "BTCUSDT", "XX", "BUY", "MARKET", "STOP", "GTC", "0.1", "-1", "1e5", "0", "9" * 20, "true", "[]",
+             '["', "1m"]  # fmt: skip
+    names = ["symbol", "side", "type", "timeInForce", "quantity", "price", "stopPrice", "triggerPrice", "orderId",
+             "origClientOrderId", "newClientOrderId", "algoId", "clientAlgoId", "algoType", "interval", "limit",
+             "startTime", "endTime", "fromId", "symbols", "page", "offset", "leverage", "countdownTime"]  # fmt: skip
+    venue = emulate(name, Setup(prices={BTC: 60_000.0}))
+    try:
+        asked = [each for each in venue.endpoints if "kline" not in each.path]
+        for _ in range(1_500):
+            endpoint = chance.choice(asked)
+            given = {each: chance.choice(words) for each in names if chance.random() < 0.3}
+            given["symbol"] = chance.choice(["BTCUSDT", "BTCUSDT", "BTCUSDT", "XX"])
+            with contextlib.suppress(Refused):
+                endpoint.speak(Parameters(given))
+    finally:
+        venue.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import aiohttp
@@ -12,6 +13,7 @@ import pytest
 from binance import AsyncClient, BinanceSocketManager
 from binance.exceptions import BinanceAPIException, BinanceWebsocketUnableToConnect
 from binance.ws.reconnecting_websocket import ReconnectingWebsocket
+from trader.clock import SystemClock
 from trader.testing.emulation import Mishap
 from trader_emulators import Setup, emulate
 from trader_emulators.binance.spot import Spot
@@ -232,3 +234,43 @@ def test_streams_are_subscribed_and_left_by_messages(venue):
             assert "error" in await socket.receive_json(timeout=5)
 
     run(venue, work)
+
+
+class Ahead:
+    """The machine's clock, and so much later."""
+
+    def __init__(self) -> None:
+        self._clock, self.later = SystemClock(), timedelta()
+
+    def now(self):
+        return self._clock.now() + self.later
+
+    def monotonic(self):
+        return self._clock.monotonic()
+
+    def sleep(self, seconds):
+        self._clock.sleep(seconds)
+
+
+def test_a_candle_is_told_once_more_when_it_is_closed():
+    clock = Ahead()
+    spot = emulate("binance", Setup(prices={BTC: 60_000.0}, clock=clock))
+
+    async def work() -> None:
+        address = f"{spot.ws_url}/ws/btcusdt@kline_1m"
+        async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+            await until(lambda: spot.sockets)
+            await asyncio.to_thread(spot.trade, BTC, 60_010.0)
+            candles = [(await socket.receive_json(timeout=5))["k"]]
+            clock.later += timedelta(minutes=1)
+            await asyncio.to_thread(spot.trade, BTC, 60_020.0)
+            candles += [(await socket.receive_json(timeout=5))["k"] for _ in range(2)]
+        assert [(candle["x"], candle["c"]) for candle in candles] == [
+            (False, "60010.00000000"), (True, "60010.00000000"), (False, "60020.00000000"),
+        ]  # fmt: skip
+        assert candles[0]["t"] == candles[1]["t"] == candles[2]["t"] - 60_000
+
+    try:
+        asyncio.run(asyncio.wait_for(work(), 20))
+    finally:
+        spot.close()

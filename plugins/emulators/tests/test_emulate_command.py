@@ -74,16 +74,15 @@ def test_each_venue_runs_and_says_what_to_paste(name, started, typed):
 
 
 @pytest.mark.parametrize("name", VENUES)
-def test_what_it_says_to_paste_fits_the_plugins_of_that_name(name, started, typed, tmp_path):
-    from trader.env import World
+def test_what_it_says_to_paste_fits_the_plugins_of_that_name(name, started, typed):
     from trader.plugins import catalogue, load, options_of
 
     said = json.loads(typed(name, "--port", "0", "--json")[1])
     for kind, options in (("broker", said["options"]), ("data_source", said["data_options"])):
         plugin = catalogue().get(kind, name)
         options_of(load(plugin), options, instance=name)
-        assert set(plugin.permissions.secrets) & set(said["secrets"]) or not said["secrets"]
-    assert World(tmp_path, tmp_path).now() is not None
+        asked = set(plugin.permissions.secrets)  # a data source that asks for none takes public data
+        assert asked & set(said["secrets"]) or not asked
 
 
 def test_json_is_one_object_for_programs(started, typed):

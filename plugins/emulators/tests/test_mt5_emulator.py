@@ -18,13 +18,12 @@ import rpyc
 from trader.errors import UsageError
 from trader.model import Side
 from trader.simulation import Faults
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 from trader_emulators import emulate as emulate_by_name
 from trader_emulators.mt5 import Mt5Emulator, emulate
 from trader_emulators.mt5.constants import CONSTANTS
 from trader_emulators.mt5.package import package, real
 from trader_emulators.mt5.structs import STRUCTS
-from trader_emulators.setup import Setup
 
 SEND = """
 import MetaTrader5 as mt5, json

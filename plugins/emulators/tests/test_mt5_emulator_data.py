@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from trader.clock import VirtualClock
 from trader.simulation import Faults
+from trader.testing.emulation import Setup
 from trader_emulators.mt5 import Mt5Emulator, emulate
 from trader_emulators.mt5.package import package
-from trader_emulators.setup import Setup
 
 EVER = (0, 4_000_000_000)
 NOW = datetime(2025, 3, 12, 13, 37, 20, tzinfo=UTC)

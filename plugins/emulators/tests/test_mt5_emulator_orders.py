@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from trader.model import OrderType, Side, TimeInForce
+from trader.testing.emulation import Setup
 from trader_emulators.mt5 import Mt5Emulator, emulate
 from trader_emulators.mt5.package import package
-from trader_emulators.setup import Setup
 
 DONE = 10009
 EVER = (0, 4_000_000_000)

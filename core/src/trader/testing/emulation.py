@@ -87,8 +87,14 @@ class EmulatedVenue(Protocol):
     """What stands in the broker's settings table so that it comes here."""
     secrets: Mapping[str, str]
     """Keys that it takes, by the names in the broker's manifest."""
+    currency: str
+    """Of its cash."""
     venue: FaultyVenue
     """The account behind the protocol: the truth, a person's hand, the venue's clock."""
+
+    @property
+    def marks(self) -> Mapping[str, float]:
+        """What trades there, by canonical symbol, and where it stands now."""
 
     def trade(self, symbol: str, price: float, volume: float = float("nan")) -> None:
         """The market in a symbol trades at `price` now; what may fill does. `volume` bounds it; NaN: it does not."""

@@ -13,9 +13,9 @@ from trader.cli.options import json_option, wants_json
 from trader.errors import UsageError
 
 if TYPE_CHECKING:
+    from trader.testing.emulation import EmulatedVenue, Setup
+
     from trader_emulators.announcement import Running
-    from trader_emulators.emulator import Emulator
-    from trader_emulators.setup import Setup
 
 PORTS = {"alpaca": 8011, "binance": 8012, "binance_futures": 8013, "mt5": 8014, "robinhood": 8015}
 """Where each is found if nobody says: the same settings serve the next time."""
@@ -112,7 +112,7 @@ def emulate(
         click.echo(f"Closed after {orders} orders and {fills} fills, with {emulator.venue.truth_cash():f} in cash.")
 
 
-def _start(wishes: Wishes) -> tuple[Emulator, Running]:
+def _start(wishes: Wishes) -> tuple[EmulatedVenue, Running]:
     """The venue, running, and what there is to say of it. Any TraderError."""
     import trader_emulators
     from trader_emulators import mischief
@@ -129,7 +129,7 @@ def _start(wishes: Wishes) -> tuple[Emulator, Running]:
     options = dict(emulator.options)
     running = Running(
         emulator.name, _address(emulator), options, dict(getattr(emulator, "data_options", options)),
-        dict(emulator.secrets), emulator.market.symbols, wishes.cash, emulator.currency, prices,
+        dict(emulator.secrets), tuple(emulator.marks), wishes.cash, emulator.currency, prices,
         mischief.words(setup.faults), wishes.tick,
     )  # fmt: skip
     return emulator, running
@@ -137,8 +137,9 @@ def _start(wishes: Wishes) -> tuple[Emulator, Running]:
 
 def _setup(wishes: Wishes) -> tuple[Setup, str]:
     """How the venue begins, and where its prices come from, in words."""
+    from trader.testing.emulation import Setup
+
     from trader_emulators import mischief
-    from trader_emulators.setup import Setup
 
     seed = wishes.seed or 0
     faults = None
@@ -184,19 +185,20 @@ def _recorded(wishes: Wishes, source: str) -> dict[str, list[float]]:
 
 def _usual(wishes: Wishes) -> dict[str, float]:
     """What the venue trades if nobody says, and where the prices begin: asked of one that is closed at once."""
+    from trader.testing.emulation import Setup
+
     import trader_emulators
-    from trader_emulators.setup import Setup
 
     emulator = trader_emulators.emulate(wishes.venue, Setup(mode=wishes.mode))
     try:
-        return {symbol: emulator.market.last(symbol) for symbol in emulator.market.symbols}
+        return dict(emulator.marks)
     finally:
         emulator.close()
 
 
-def _address(emulator: Emulator) -> str:
+def _address(emulator: EmulatedVenue) -> str:
     url = getattr(emulator, "url", None)
-    return str(url) if url else f"127.0.0.1:{getattr(emulator, 'port', emulator.setup.port)}"
+    return str(url) if url else f"127.0.0.1:{emulator.options['port']}"
 
 
 def _wait() -> None:

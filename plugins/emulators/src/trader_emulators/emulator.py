@@ -13,10 +13,9 @@ from trader.errors import UsageError
 from trader.model import ZERO, Idle, Instrument, Rejected, Struct, Unavailable, Unknown
 from trader.simulation import FaultyVenue, SimulatedVenue, Terms
 from trader.simulation.floor import Ids
-from trader.testing.emulation import CALLS, Mishap
+from trader.testing.emulation import CALLS, Mishap, Setup
 
 from trader_emulators.market import Market
-from trader_emulators.setup import Setup
 
 HEADER = "X-Trader-Emulator"
 """Every answer carries it, with the venue's name: a broker that sees it reports a demo account."""
@@ -150,6 +149,11 @@ class Emulator:
             self.market.move(symbol, price, self.clock.now())
         self.venue.tick(prices)
         self.moved(prices)
+
+    @property
+    def marks(self) -> Mapping[str, float]:
+        """What trades here, and where it stands now."""
+        return {symbol: self.market.last(symbol) for symbol in self.market.symbols}
 
     def trade(self, symbol: str, price: float, volume: float = float("nan")) -> None:
         """The market in one symbol trades at `price` now; what may fill does."""

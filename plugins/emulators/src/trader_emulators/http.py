@@ -15,10 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from trader.model import Fill, Idle, OrderReport, Reset
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.emulator import HEADER, Emulator, Unanswered
-from trader_emulators.setup import Setup
 
 _log = logging.getLogger("trader_emulators")
 AFTER = {Mishap.LOST_REPLY, Mishap.RESET_AFTER, Mishap.FAILED_AFTER, Mishap.TRUNCATED, Mishap.GARBAGE}

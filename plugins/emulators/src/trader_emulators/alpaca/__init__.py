@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trader.testing.emulation import Setup
+
 from trader_emulators.alpaca.venue import AlpacaEmulator
-from trader_emulators.setup import Setup
 
 __all__ = ["AlpacaEmulator", "emulate"]
 

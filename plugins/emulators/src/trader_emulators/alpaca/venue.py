@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 from trader.model import ZERO, Fill, Instrument, OrderReport
 from trader.simulation import Terms
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.alpaca.assets import ASSETS
 from trader_emulators.alpaca.books import Books
@@ -23,7 +23,6 @@ from trader_emulators.alpaca.streams import Streams
 from trader_emulators.alpaca.tape import CRYPTO, Tape
 from trader_emulators.alpaca.text import Names
 from trader_emulators.http import Answer, Asked, HttpEmulator, Route
-from trader_emulators.setup import Setup
 
 KEY, SECRET = "PKEMULATOR0000000000", "emulated-secret-that-opens-nothing"
 LEVERAGE = Decimal(2)

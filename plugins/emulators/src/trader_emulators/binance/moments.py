@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = 253_402_300_799_000
-"""The last second that a datetime knows, in milliseconds since 1970."""
+LATEST = 200_000_000_000_000
+"""In the year 8307, in milliseconds since 1970: whatever is later is asked for as that."""
 
 
 def milliseconds(moment: datetime) -> int:

@@ -25,7 +25,7 @@ from trader.model import (
     TimeInForce,
 )
 from trader.simulation.floor import Ids
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.binance import signature
 from trader_emulators.binance.listing import QUOTE, Pair
@@ -34,7 +34,6 @@ from trader_emulators.binance.parameters import Parameters
 from trader_emulators.binance.refusal import BAD_KEY, FAILED, UNKNOWN_SYMBOL, Refused, too_many
 from trader_emulators.binance.register import Register, Seen, inside
 from trader_emulators.http import Answer, Asked, Handler, HttpEmulator, Route
-from trader_emulators.setup import Setup
 
 API_KEY = "emulatedBinanceKey0000000000000000000000000000000000000000000000"
 API_SECRET = "emulatedBinanceSecret0000000000000000000000000000000000000000000"  # noqa: S105 - opens nothing

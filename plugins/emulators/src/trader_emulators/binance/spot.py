@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 from trader.model import ZERO, Account, Fill, Instrument, OrderReport, Position, Rejected, Side
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.binance import balances, events, filters, orders, trades
 from trader_emulators.binance.balances import Balance
@@ -31,7 +31,6 @@ from trader_emulators.binance.register import Seen, order_id
 from trader_emulators.binance.replacing import replace
 from trader_emulators.binance.streams import Streams, spot_tells
 from trader_emulators.binance.wsapi import WebsocketApi
-from trader_emulators.setup import Setup
 
 FEE = Decimal("0.001")
 DAY = timedelta(hours=24)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trader.testing.emulation import Setup
+
 from trader_emulators.binance_futures.futures import Futures
-from trader_emulators.setup import Setup
 
 
 def emulate(setup: Setup) -> Futures:

@@ -41,7 +41,7 @@ class Dials:
             Endpoint("GET", f"{api}/multiAssetsMargin", "login", "signed", lambda _: {"multiAssetsMargin": False}),
             Endpoint("POST", f"{api}/multiAssetsMargin", "login", "signed", self._set_assets),
             Endpoint("GET", f"{api}/leverageBracket", "instruments", "signed", self._brackets),
-            Endpoint("POST", f"{api}/countdownCancelAll", "cancel_all", "signed", self._countdown),
+            Endpoint("POST", f"{api}/countdownCancelAll", "login", "signed", self._countdown),
         ]
 
     def margin_type(self, symbol: str) -> str:

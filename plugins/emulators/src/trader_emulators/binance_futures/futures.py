@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 from trader.model import ZERO, Account, Fill, Instrument, OrderReport, Position, Rejected
 from trader.simulation import Percentage, Terms
+from trader.testing.emulation import Setup
 
 from trader_emulators.binance import trades
 from trader_emulators.binance.listing import FUTURES, Pair
@@ -38,7 +39,6 @@ from trader_emulators.binance_futures.profits import Profits
 from trader_emulators.binance_futures.pushed import Pushed
 from trader_emulators.binance_futures.tells import futures_tells
 from trader_emulators.binance_futures.users import Users
-from trader_emulators.setup import Setup
 
 WEEK = timedelta(days=7)
 NO_MARGIN = Refused(-2019, "Margin is insufficient.")

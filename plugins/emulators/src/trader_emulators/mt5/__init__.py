@@ -43,8 +43,9 @@ is for show. Of the time frames there are M1, M5, M15, M30, H1, H4 and D1; of ti
 
 from __future__ import annotations
 
+from trader.testing.emulation import Setup
+
 from trader_emulators.mt5.venue import Mt5Emulator
-from trader_emulators.setup import Setup
 
 __all__ = ["Mt5Emulator", "emulate"]
 

@@ -17,14 +17,13 @@ from trader.model import ZERO, Accepted, Fill, Idle, Instrument, OrderRequest, S
 from trader.simulation import Terms
 from trader.simulation.fees import Percentage
 from trader.simulation.floor import Ids, VenueOrder
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.emulator import Emulator, Unanswered
 from trader_emulators.mt5.book import Book, CloseBy, Holding, Sender, number_of, order_ticket
 from trader_emulators.mt5.constants import BY_HAND, BY_STOP_LOSS, BY_TAKE_PROFIT
 from trader_emulators.mt5.server import Server
 from trader_emulators.mt5.symbols import BY_SYMBOL, LEVERAGE, SPECS, Spec
-from trader_emulators.setup import Setup
 
 LOGIN, PASSWORD, SERVER = 25_115_284, "emulated-password", "trader-emulator"
 COMMISSION = Decimal("0.00003")

@@ -8,8 +8,9 @@ day, every day. Stocks only.
 
 from __future__ import annotations
 
+from trader.testing.emulation import Setup
+
 from trader_emulators.robinhood.emulator import RobinhoodEmulator
-from trader_emulators.setup import Setup
 
 __all__ = ["RobinhoodEmulator", "emulate"]
 

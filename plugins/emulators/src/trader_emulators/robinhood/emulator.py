@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Any, ClassVar
 
 from trader.model import CashEvent, Instrument
-from trader.testing.emulation import Mishap
+from trader.testing.emulation import Mishap, Setup
 
 from trader_emulators.http import Answer, Asked, HttpEmulator, Route
 from trader_emulators.robinhood.counter import Counter
@@ -16,7 +16,6 @@ from trader_emulators.robinhood.doorman import CODE, PASSWORD, TOKEN, USERNAME, 
 from trader_emulators.robinhood.links import HOSTS, NOT_FOUND
 from trader_emulators.robinhood.marketplace import Marketplace
 from trader_emulators.robinhood.office import Office
-from trader_emulators.setup import Setup
 
 PRICES = {"AAPL": 100.0, "AMZN": 180.0, "F": 12.0, "GOOG": 150.0, "MSFT": 400.0, "SPY": 500.0, "TSLA": 250.0}
 LISTED = ("orders", "fills", "order")
