@@ -37,8 +37,8 @@ def row(minute, close=10):
 @pytest.mark.parametrize("timeframe", list(panel.FRAMES))
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD"])
 def test_bars_are_closed_and_within_the_range(source, timeframe, symbol):
-    length = panel.FRAMES[timeframe][1]
-    start, end = NOW - 6 * length, NOW + timedelta(days=1)
+    length, now = panel.FRAMES[timeframe][1], SystemClock().now()
+    start, end = now - 6 * length, now + timedelta(days=1)
     bars = source.bars([symbol], timeframe, start, end)
     assert 3 <= len(bars) <= 7 and bars.symbols == (symbol,)
     assert (bars.end > np.datetime64(start.replace(tzinfo=None))).all()

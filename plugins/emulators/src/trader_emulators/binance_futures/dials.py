@@ -29,7 +29,8 @@ class Dials:
         self.makers: set[int] = set()
         """The numbers of the orders that were sent as GTX."""
         self._isolated: set[str] = set()
-        self._countdowns: dict[str, datetime] = {}
+        self.countdowns: dict[str, datetime] = {}
+        """Symbol -> when its orders go, unless the client calls again."""
 
     def endpoints(self) -> list[Endpoint]:
         api = "/fapi/v1"
@@ -97,14 +98,14 @@ class Dials:
     def _countdown(self, parameters: Parameters) -> dict[str, Any]:
         pair, left = self._market.pair(parameters), parameters.whole("countdownTime")
         if left:
-            self._countdowns[pair.symbol] = self._market.clock.now() + timedelta(milliseconds=left)
+            self.countdowns[pair.symbol] = self._market.clock.now() + timedelta(milliseconds=left)
         else:
-            self._countdowns.pop(pair.symbol, None)
+            self.countdowns.pop(pair.symbol, None)
         return {"symbol": pair.name, "countdownTime": str(left)}
 
     def due(self) -> None:
         """Cancel what a countdown that ran out was for."""
         now = self._market.clock.now()
-        for symbol in [symbol for symbol, end in list(self._countdowns.items()) if end <= now]:
-            if self._countdowns.pop(symbol, None) is not None:
+        for symbol in [symbol for symbol, end in list(self.countdowns.items()) if end <= now]:
+            if self.countdowns.pop(symbol, None) is not None:
                 self._market.stand_down(symbol)

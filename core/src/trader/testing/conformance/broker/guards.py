@@ -10,7 +10,7 @@ from trader.model import Accepted, Account, Rejected, Unavailable, Unknown
 from trader.testing.conformance.broker.venue import BrokerSuite, call, deadline, needs, ref
 from trader.testing.emulation import Mishap
 
-FEW = 12
+FEW = 40
 
 
 class GuardCases(BrokerSuite):
@@ -46,13 +46,14 @@ class GuardCases(BrokerSuite):
         """What is left of the limit is not spent on questions: the last of it is for cancels."""
         broker = self.open()
         request = self.limit(broker)
-        assert isinstance(broker.submit(request), Accepted)
+        taken = broker.submit(request)
+        assert isinstance(taken, Accepted), f"Expected Accepted, was {taken!r}."
         self.venue.limit(FEW, 30.0)
         answers = [broker.positions() for _ in range(FEW + 3)]
         refused = [answer for answer in answers if isinstance(answer, Unavailable)]
         assert refused, f"None of {len(answers)} questions was refused, the limit is {FEW}."
         assert all(answer.kind == "rate_limited" for answer in refused), f"Expected rate_limited, was {refused}."
-        outcome = broker.cancel(ref(request))
+        outcome = broker.cancel(ref(request, taken.venue_id))
         assert isinstance(outcome, Accepted), f"Nothing was left for the cancel: {outcome!r}."
 
     @needs("wire")
