@@ -52,7 +52,7 @@ def refused(done, code, *words):
         ("data = ", "dta = ", 2, "dta"),
         ("buy_and_hold", "nobody", 3, "nobody"),
         ("[data_sources.tape]", '[data_sources.tape]\nfault = "zero"', 4, "expected a finite open above 0"),
-        ('mode = "paper"', 'mode = "live"', 6, "Live trading is refused"),
+        ('mode = "paper"', 'mode = "live"', 6, "Not certified: paper"),
     ],
 )
 def test_a_process_ends_with_the_code_of_its_error_and_no_traceback(place, base, old, new, code, words):
@@ -146,7 +146,9 @@ def test_an_override_that_is_wrong(place, base, key):
 
 def test_live_is_refused(place, base):
     place.settings(base.replace('mode = "paper"', 'mode = "live"'))
-    refused(place.trader("run"), 6, "Live trading is refused", "settings.toml:3")
+    refused(place.trader("run"), 6, "Not certified: paper: it has no certificate", "settings.toml:3")
+    taken_on = 'trading.accept_uncertified=["paper"]'
+    refused(place.trader("run", "--set", taken_on), 6, "Live trading is refused", "settings.toml:3")
     place.settings(base)
     refused(place.trader("run", "--live"), 6, "Live trading is refused", "--live")
 

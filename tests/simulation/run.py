@@ -144,6 +144,8 @@ class _Play:
         world.heal()
         self._until = world.timeline.seconds + LIMIT
         self._calm = 0
+        # What differs without a word counts when it has outlived the horizon: nobody halts it before.
+        self._patience = 2 * world.profile.reconcile + world.profile.horizon
         world.timeline.at(world.timeline.seconds + LOOK, self._look, writes=True)
 
     def _look(self) -> None:
@@ -154,7 +156,7 @@ class _Play:
         left = self._unrest()
         self._calm = 0 if left else self._calm + 1
         late = world.timeline.seconds >= self._until
-        if self._calm * LOOK >= 2 * world.profile.reconcile or late:
+        if self._calm * LOOK >= self._patience or late:
             history.converged, history.why_not = not left, left
             history.now = world.timeline.now
             if not late:

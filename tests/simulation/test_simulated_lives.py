@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from simulation.lane import Line
+from simulation.mutants import planted
 from simulation.patches import doors
 from simulation.process import Crash
 from simulation.profile import Person, Profile
@@ -137,6 +138,17 @@ def test_people_stop_kill_and_arm_and_everything_comes_to_rest():
     assert history.trips and history.starts > 1 and history.converged
     assert {kind for kind, state, _answer in history.answers if state == "done"} >= {"stop", "rearm"}
     assert any(order.external for order in history.venue.accepted)
+
+
+def test_all_is_at_rest_only_when_a_difference_had_the_time_to_count():
+    """A split whose symbol goes on filling is seen as a new difference with each fill; only the last one is halted."""
+    slow = replace(CALM, seconds=300.0, horizon=100.0, person=Person(splits=30.0))
+    history = run(4, profile=slow)
+    assert history.converged and not history.violations
+    halted = [raised.moment for raised in history.alerts if raised.alert.event == "position_differs"]
+    assert history.venue.splits and halted and halted[-1] > history.healed_at
+    with planted("positions_not_compared"):
+        assert [one.invariant for one in run(4, profile=slow).violations] == ["I3"]
 
 
 def test_a_stream_tells_of_orders_and_fills():

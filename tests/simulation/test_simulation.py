@@ -6,16 +6,20 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from simulation import campaign, exhaustive
 from simulation.campaign import play, seeds
 from simulation.mutants import MUTANTS, planted
-from simulation.profile import drawn
+from simulation.profile import Person, Profile, drawn
 from simulation.run import run
 from simulation.shrink import shrink, without
 from simulation.venue import SimOpinions
+from trader.orders.ledger import Ledger
+from trader.simulation.faults import Faults
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -110,6 +114,46 @@ def test_an_observer_that_raises_changes_nothing(seed, monkeypatch):
 @pytest.mark.parametrize("name", ["send_first", "lost_row", "marked_first", "fee_forgotten", "part_as_whole"])
 def test_a_planted_bug_is_found(name):
     assert campaign.hunt([name], 10, workers=1)[name][0]
+
+
+CORRECTED = Profile(
+    seconds=300.0, change=0.9, reconcile=15.0, poll=1.0, faults=Faults(fill_lag=8.0), person=Person(corrections=200.0)
+)
+"""Executions are corrected again and again, often before a query shows them at all."""
+
+
+def test_terms_that_an_execution_had_before_its_correction_may_be_booked_until_the_correction_is_shown(monkeypatch):
+    early = []
+
+    def booked(self, fill, *rest):
+        booking = real(self, fill, *rest)
+        if booking is not None and "~" not in fill.execution_id:
+            early.append((fill.symbol, fill.execution_id, fill.price))
+        return booking
+
+    real = Ledger.after_fill
+    monkeypatch.setattr(Ledger, "after_fill", booked)
+    history = run(1, profile=CORRECTED)
+    former = {(fill.symbol, fill.execution_id, fill.price) for fill in history.venue.former_fills()}
+    assert history.converged and not history.violations
+    assert former & set(early) and former - set(early)
+
+
+def test_terms_that_an_execution_never_had_are_found(monkeypatch):
+    def booked(self, fill, *rest):
+        wrong = "~" not in fill.execution_id
+        return real(self, structs.replace(fill, price=fill.price + Decimal("0.02")) if wrong else fill, *rest)
+
+    real = Ledger.after_fill
+    monkeypatch.setattr(Ledger, "after_fill", booked)
+    found = run(1, profile=CORRECTED).violations[0]
+    assert found.invariant == "I2" and "terms that it never had" in found.text
+
+
+def test_a_correction_that_is_never_booked_is_found(monkeypatch):
+    monkeypatch.setattr(Ledger, "corrected", lambda self, fill: None)
+    found = run(1, profile=CORRECTED).violations
+    assert any(one.invariant == "I2" and "corrections and all" in one.text for one in found)
 
 
 def test_every_planted_bug_says_what_it_does_and_leaves_nothing_behind():

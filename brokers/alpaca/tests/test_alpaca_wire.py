@@ -223,6 +223,7 @@ def test_coins_have_the_steps_that_the_venue_says():
     coin = wire.instrument(COIN)
     assert (coin.symbol, coin.currency, coin.tick, coin.lot) == ("BTC/USD", "USD", D("0.01"), D("0.000000001"))
     assert not coin.shortable and coin.tags["min_order_size"] == "0.0001"
+    assert coin.tags["time_in_force"] == "gtc ioc"
     with pytest.raises(BadPayload, match="price_increment"):
         wire.instrument({**COIN, "price_increment": "0"})
 

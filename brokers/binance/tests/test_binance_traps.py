@@ -67,6 +67,7 @@ def test_testnet_keys_are_never_sent_to_mainnet():
     broker = provide_broker(SpotSettings(), fake_env("binance"))
     with no_network():
         assert broker.prepare() is None
+        assert broker.cash_events(EPOCH) == ()
     assert broker.kind == "demo"
     made = sdk.client(SpotSettings(), "k", "s")
     assert made._create_api_uri("order").startswith("https://testnet.binance.vision/")

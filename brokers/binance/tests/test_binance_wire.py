@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from trader.errors import BadPayload
-from trader.model import OrderState, OrderType, Position, Side
+from trader.model import CashEvent, OrderState, OrderType, Position, Side
 from trader_broker_binance import futures_wire, wire
 from trader_broker_binance.names import Names, parts, venue_id
 from trader_broker_binance.wire import Ended
@@ -86,6 +86,20 @@ ALGO_UPDATE = {
 INCOME = {
     "symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.37500000", "asset": "USDT", "info": "",
     "time": MILLIS, "tranId": 9689322392, "tradeId": "",
+}  # fmt: skip
+DEPOSIT = {
+    "id": "769800519366885376", "amount": "250.50000000", "coin": "USDT", "network": "ETH", "status": 1,
+    "address": "0xa1", "addressTag": "", "txId": "0xb2", "insertTime": MILLIS - 60_000, "completeTime": MILLIS,
+    "transferType": 0, "confirmTimes": "1/1", "unlockConfirm": 0, "walletType": 0,
+}  # fmt: skip
+WITHDRAWAL = {
+    "id": "b6ae22b3aa844210a7041aee7589627c", "amount": "28.75000000", "transactionFee": "0.25", "coin": "USDT",
+    "status": 6, "address": "0xa1", "txId": "0xb3", "applyTime": "2026-01-31 14:30:00", "network": "ETH",
+    "transferType": 0, "info": "", "confirmNo": 3, "walletType": 0, "completeTime": "2026-01-31 14:52:41",
+}  # fmt: skip
+DISTRIBUTION = {
+    "id": 1637366104, "amount": "10.00000000", "asset": "USDT", "divTime": MILLIS, "enInfo": "USDT distribution",
+    "tranId": 2968885920, "direction": 1,
 }  # fmt: skip
 POSITION = {
     "symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.002", "entryPrice": "60000.5", "markPrice": "59999",
@@ -317,6 +331,66 @@ def test_income_is_a_cash_event_unless_trades_tell_of_it():
 def test_one_number_in_two_kinds_of_income_is_two_events():
     ids = {futures_wire.income({**INCOME, "incomeType": kind}).event_id for kind in ("FUNDING_FEE", "TRANSFER")}
     assert len(ids) == 2
+
+
+# ---- money that moved without a trade, on spot -----------------------------------------------------------------------
+def test_a_deposit_is_money_received_when_it_was_completed():
+    event = wire.deposit(DEPOSIT)
+    assert event == CashEvent("deposit:769800519366885376", "transfer", Decimal("250.5"), "USDT", AT)
+    for none in (0, "", None):
+        assert wire.deposit({**DEPOSIT, "completeTime": none}).time == AT - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("status", [0, 2, 7, 8, 99])
+def test_a_deposit_that_is_not_there_is_none(status):
+    """Pending, refused, wrong, waiting for a person, or a word that nobody knows."""
+    assert wire.deposit({**DEPOSIT, "status": status}) is None
+
+
+def test_a_deposit_that_may_not_leave_yet_is_one_as_soon_as_its_time_is_certain():
+    """Its time would change when it is completed, and what the core no longer remembers would be booked twice."""
+    credited = {**DEPOSIT, "status": 6}
+    assert wire.deposit(credited) == wire.deposit(DEPOSIT)
+    assert wire.deposit({**credited, "completeTime": None}) is None
+
+
+def test_a_withdrawal_is_what_arrived_and_the_fee_when_it_was_asked_for():
+    """The venue takes both when it is asked, and says when in UTC, without a zone."""
+    event = wire.withdrawal(WITHDRAWAL)
+    asked = datetime(2026, 1, 31, 14, 30, tzinfo=UTC)
+    assert event == CashEvent("withdrawal:b6ae22b3aa844210a7041aee7589627c", "transfer", Decimal(-29), "USDT", asked)
+    for status in (0, 1, 2, 3, 4, 5):
+        assert wire.withdrawal({**WITHDRAWAL, "status": status}) is None
+
+
+@pytest.mark.parametrize("said", ["", "soon", "2026-01-31 14:30:00+08:00", "2026-13-31 14:30:00", 1.5, None])
+def test_a_withdrawal_at_no_moment_is_told_by_its_field(said):
+    with pytest.raises(BadPayload, match="applyTime"):
+        wire.withdrawal({**WITHDRAWAL, "applyTime": said})
+
+
+def test_what_moved_in_the_funding_wallet_is_no_money_of_the_spot_account():
+    assert wire.deposit({**DEPOSIT, "walletType": 1}) is None
+    assert wire.withdrawal({**WITHDRAWAL, "walletType": 1}) is None
+    plain = {name: value for name, value in WITHDRAWAL.items() if name != "walletType"}
+    assert wire.withdrawal(plain) == wire.withdrawal(WITHDRAWAL)
+
+
+def test_a_distribution_is_interest_or_a_dividend_by_its_name():
+    rows = [
+        DISTRIBUTION, {**DISTRIBUTION, "id": 2, "enInfo": "Simple Earn Flexible Interest"},
+        {**DISTRIBUTION, "id": 3, "direction": -1},
+    ]  # fmt: skip
+    events = wire.distributions({"rows": rows, "total": 3})
+    assert events[0] == CashEvent("distribution:1637366104", "dividend", Decimal(10), "USDT", AT)
+    assert [(event.kind, event.amount) for event in events[1:]] == [("interest", Decimal(10)), ("dividend", -10)]
+    assert len({event.event_id for event in events}) == 3, "one tranId is no id: all of a distribution have it"
+
+
+def test_one_number_in_two_lists_of_the_venue_is_two_events():
+    events = (wire.deposit({**DEPOSIT, "id": "7"}), wire.withdrawal({**WITHDRAWAL, "id": "7"}),
+              *wire.distributions({"rows": [{**DISTRIBUTION, "id": 7}]}))  # fmt: skip
+    assert len({event.event_id for event in events}) == 3
 
 
 # ---- market data -----------------------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ SPOT: list[tuple[Callable[[Any], Any], Any]] = [
     (wire.listed, EXCHANGE), (wire.stream_event, {**P.EXECUTION, "x": "TRADE", "t": 7}), (wire.bar, KLINE),
     (lambda told: wire.trade(told, "BTC/USDT"), AGG), (lambda told: wire.quote(told, P.AT), BOOK),
     (wire.marks, [BOOK, BOOK]), (wire.restrictions, RESTRICTIONS), (wire.server_time, {"serverTime": 1}),
+    (wire.deposit, P.DEPOSIT), (wire.withdrawal, P.WITHDRAWAL),
+    (wire.distributions, {"rows": [P.DISTRIBUTION, P.DISTRIBUTION], "total": 2}),
     (lambda told: wire.documents(told, "list"), [P.ORDER]), (lambda told: wire.rows(told, "list"), [KLINE]),
 ]  # fmt: skip
 FUTURES: list[tuple[Callable[[Any], Any], Any]] = [

@@ -31,6 +31,28 @@ def test_F28_an_execution_is_corrected(room):
     assert len(room.told("execution_corrected")) == 2
 
 
+def test_F28_an_execution_is_corrected_before_it_was_shown(room):
+    """It is booked as the venue shows it, and follows the correction when that is shown."""
+    first = []
+
+    async def story():
+        client_id = await room.order()
+        room.trade()
+        (fill,) = first[:] = room.venue.truth_fills()
+        room.venue.correct(fill.execution_id, D("99.50"))
+        room.always("fills", lambda _real, _since: first)
+        await room.reconcile()
+        assert room.state(client_id) == "filled" and room.cash() == 100_000 - 100 * fill.price
+        room.always("fills", None)
+        await room.reconcile()
+        await room.reconcile()
+        assert room.held() == 100 and room.cash() == room.venue.truth_cash() == 100_000 - 9_950
+        assert len(room.fills()) == 3 and room.blocks() == set()
+
+    room.play(story)
+    assert len(room.told("execution_corrected")) == 1
+
+
 @pytest.mark.parametrize("now", [30, 50, 0])
 def test_F28_the_quantity_of_an_execution_is_corrected(room, now):
     """Position and order follow the venue's last word, also where it takes an execution back."""

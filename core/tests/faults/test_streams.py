@@ -1,10 +1,12 @@
 """Connections that are lost, streams that break and fall silent."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late
 from trader.model import Fill, Idle, Reset, Side, Unavailable
+from trader.session import Session, live
 from trader.simulation import Faults
 
 D = Decimal
@@ -101,6 +103,34 @@ def test_F43_a_gap_in_the_stream(make_room, event):
     room.play(story)
 
 
+def test_F25_a_stream_that_tells_of_orders_only(make_room):
+    """Some venues name an execution otherwise by stream: it says that an order is over, and a query has its fills."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+
+    def told():
+        yield Reset()
+        while not room.venue.truth_fills():
+            yield Idle()
+        yield room.venue.accepted[0].report
+        while True:
+            yield Idle()
+
+    room.say("stream_orders", told())
+
+    async def story():
+        await room.order()
+        await room.sleep(5)
+        room.always("fills", lambda real, since: [])  # the query lags
+        room.trade()
+        await room.sleep(5)
+        assert room.held() == 0
+        room.always("fills", None)
+        await room.until(lambda: room.held() == 100, seconds=4)
+        room.agree()
+
+    room.play(story)
+
+
 @pytest.mark.parametrize("end", [PermissionError("the listen key has expired"), None], ids=["raises", "ends"])
 def test_F44_the_right_to_listen_ends(make_room, end):
     """A stream that raises or ends is opened anew, and what it missed is asked for."""
@@ -166,3 +196,30 @@ def test_a_stream_that_is_full_of_somebody_elses_fills_is_booked_by_the_policy(m
         room.agree()
 
     room.play(story)
+
+
+def test_one_cycle_is_decided_though_a_stream_connects_meanwhile(make_room, monkeypatch):
+    """`run --once`: a stream's first word makes the book ask everything first. It is no reason to end undecided."""
+    real = Session.run
+    monkeypatch.setattr(Session, "run", lambda session, **options: real(session, cycles=1, **options))
+    room = make_room(stream=True)
+    fetching, asked = live.fetch, []
+
+    async def slowly(session, book):
+        asked.append(book)
+        await asyncio.sleep(5)
+        return await fetching(session, book)
+
+    def told():
+        while not asked:
+            yield Idle()
+        yield Reset()  # while bars are on their way
+        while True:
+            yield Idle()
+
+    monkeypatch.setattr(live, "fetch", slowly)
+    room.say("stream_orders", told())
+    room.want["AAA"] = 0.1
+    with pytest.raises(AssertionError, match="ended before the story"):
+        room.play()  # it ends by itself
+    assert len(room.orders()) == 1

@@ -494,6 +494,19 @@ def test_a_correction_shows_the_same_execution_at_another_price_and_moves_cash(o
             v.correct(*wrong)
 
 
+def test_what_an_execution_said_before_its_corrections_is_kept(order):
+    v = venue(Faults(fill_lag=5))
+    bought(v, order, 10, 100.0)
+    (first,) = v.truth_fills()
+    with pytest.raises(DataError):
+        v.correct(first.execution_id, D(-1))
+    assert v.former_fills() == []
+    for price in (D(104), D(103)):
+        v.correct(first.execution_id, price)
+    assert v.former_fills() == [first, structs.replace(first, price=D(104))]
+    assert v.truth_fills() == [structs.replace(first, price=D(103))]
+
+
 def test_a_correction_of_what_was_split_since_changes_the_average_by_its_share(order):
     v = venue()
     bought(v, order, 10, 100.0)

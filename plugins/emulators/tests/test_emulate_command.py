@@ -1,5 +1,6 @@
 """trader emulate: what it says, what it refuses, and the faults and prices that it begins with."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -83,6 +85,28 @@ def test_what_it_says_to_paste_fits_the_plugins_of_that_name(name, started, type
         options_of(load(plugin), options, instance=name)
         asked = set(plugin.permissions.secrets)  # a data source that asks for none takes public data
         assert asked & set(said["secrets"]) or not asked
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_the_bars_that_it_says_to_trade_are_bars_of_that_source(name, monkeypatch, tmp_path):
+    """Pasted as it is printed, the source answers: while it runs, with the keys that it names."""
+    from trader.env import World
+    from trader.model import Bars
+    from trader.plugins import catalogue, provide
+
+    with contextlib.closing(trader_emulators.emulate(name)) as venue:
+        options = dict(getattr(venue, "data_options", venue.options))
+        plugin, world = catalogue().get("data_source", name), World(tmp_path, tmp_path / "var", environ=venue.secrets)
+        door = world.door(name, distribution=plugin.distribution, secrets=plugin.permissions.secrets)
+        source = provide(plugin, options, door, instance=name).object
+        try:
+            assert source.open() is None
+            now = world.clock.now()
+            size, symbols = announcement.SHORTEST.get(name, "1m"), list(venue.market.symbols[:2])
+            assert isinstance(source.bars(symbols, size, now - timedelta(hours=1), now), Bars)
+        finally:
+            source.close()
+            world.close()
 
 
 def test_json_is_one_object_for_programs(started, typed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -22,8 +22,9 @@ def made_here(fill: BookedFill) -> bool:
 
 
 class BookedOnce(Judge):
-    """I2: every fill of the account is booked exactly once; and I3 at every moment on this side: the position is the
-    sum of the booked fills, in each committed state."""
+    """I2: every fill of the account is booked exactly once, with terms that it has or had, and in the end, corrections
+    and all, with those that it has (a venue may show old terms for a while after it corrected them); and I3 at every
+    moment on this side: the position is the sum of the booked fills, in each committed state."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -35,12 +36,15 @@ class BookedOnce(Judge):
             return
         fills = self.case.news.fills
         if fills:
-            truth = {(fill.symbol, fill.execution_id): fill for fill in self.case.watched.venue.truth_fills()}
+            venue = self.case.watched.venue
+            truth: dict[tuple[str, str], list[Fill]] = {}
+            for real in (*venue.former_fills(), *venue.truth_fills()):
+                truth.setdefault((real.symbol, real.execution_id), []).append(real)
             for fill in fills:
                 self._fill(fill, truth)
         self._positions()
 
-    def _fill(self, fill: BookedFill, truth: Mapping[tuple[str, str], Fill]) -> None:
+    def _fill(self, fill: BookedFill, truth: Mapping[tuple[str, str], Sequence[Fill]]) -> None:
         case, name = self.case, (fill.symbol, fill.execution_id)
         if name in self._booked:
             case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked twice")
@@ -53,9 +57,9 @@ class BookedOnce(Judge):
         if real is None:
             case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked, the venue never made it")
             return
-        if (str(real.side), real.quantity, real.price) != (fill.side, fill.quantity, fill.price):
-            case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked with other terms than it has")
-        ours = next((each.client_id for each in case.rows.intents.values() if each.key == real.key), None)
+        if (fill.side, fill.quantity, fill.price) not in [(str(one.side), one.quantity, one.price) for one in real]:
+            case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked with terms that it never had")
+        ours = next((each.client_id for each in case.rows.intents.values() if each.key == real[-1].key), None)
         if ours != fill.client_id:
             case.object(
                 "I2", f"fill {fill.execution_id} of {fill.symbol} belongs to {ours}, booked to {fill.client_id}"
@@ -69,9 +73,18 @@ class BookedOnce(Judge):
                 self.case.object("I3", f"fills of {symbol} add up to {booked}, the position says {held}")
 
     def end(self) -> None:
+        sums: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
+        for row in self.case.rows.fills():
+            name = (row.symbol, row.execution_id.partition("~")[0])
+            units, worth = sums.get(name, (ZERO, ZERO))
+            sums[name] = (units + row.signed, worth + row.signed * row.price)
         for fill in self.case.watched.venue.truth_fills():
-            if (fill.symbol, fill.execution_id) not in self._booked:
-                self.case.object("I2", f"fill {fill.execution_id} of {fill.symbol} was never booked")
+            name, signed = (fill.symbol, fill.execution_id), fill.side.sign * fill.quantity
+            what = f"fill {fill.execution_id} of {fill.symbol}"
+            if name not in self._booked:
+                self.case.object("I2", f"{what} was never booked")
+            elif sums.get(name) != (signed, signed * fill.price):
+                self.case.object("I2", f"{what} is booked with other terms than it has, corrections and all")
 
 
 class Agrees(Judge):

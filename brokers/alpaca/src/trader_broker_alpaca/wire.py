@@ -156,6 +156,7 @@ def instrument(payload: object, *, fractional: bool = False) -> Instrument:
     tradable = fields.flag("tradable", False) and fields.text("status", "active") == "active"
     tags = {"class": kind, "exchange": fields.text("exchange", "")}
     if kind.startswith("crypto"):
+        tags["time_in_force"] = "gtc ioc"
         least = fields.decimal("min_order_size", None)
         if least is not None:
             tags["min_order_size"] = format(least, "f")
@@ -170,6 +171,8 @@ def instrument(payload: object, *, fractional: bool = False) -> Instrument:
             tags=tags,
         )
     parts = fractional and fields.flag("fractionable", False)
+    if parts:
+        tags["time_in_force"] = "day"
     return Instrument(
         symbol,
         lot=FRACTION if parts else ONE,

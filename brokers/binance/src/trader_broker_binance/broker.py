@@ -11,6 +11,7 @@ from msgspec import structs
 from trader.model import (
     Accepted,
     Account,
+    CashEvent,
     Fill,
     NotFound,
     OrderRef,
@@ -27,6 +28,7 @@ from trader.wire import Trouble, outcome, unavailable
 
 from trader_broker_binance import asked, wire
 from trader_broker_binance.base import PAGE, BinanceBroker
+from trader_broker_binance.cash import Cash
 from trader_broker_binance.memory import Owner
 from trader_broker_binance.names import parts
 from trader_broker_binance.pages import milliseconds
@@ -44,11 +46,12 @@ class SpotBroker(BinanceBroker):
     def __init__(self, settings: SpotSettings, env: Env) -> None:
         super().__init__(settings, env)
         self.settings = settings
+        self.money = Cash(self)
 
     # ---- the account -------------------------------------------------------------------------------------------------
     def prepare(self) -> Trouble | Unavailable | None:
         """What the key may do. The testnet has no such endpoint, and the library would send its keys to mainnet."""
-        if self.settings.environment == "testnet" and not self.settings.url:
+        if not self.has_wallet:
             self.rights = ()
             return None
         rights = self.read(self.ask("get_account_api_permissions"), wire.restrictions)
@@ -56,6 +59,11 @@ class SpotBroker(BinanceBroker):
             return rights
         self.rights = rights
         return None
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether /sapi is there: permissions, deposits, withdrawals."""
+        return self.settings.environment == "mainnet" or bool(self.settings.url)
 
     def account(self) -> Account | Unavailable:
         """Cash is the quote currency, free and locked; equity adds the positions at the middle of bid and ask."""
@@ -121,6 +129,14 @@ class SpotBroker(BinanceBroker):
         if isinstance(marks, TROUBLE):
             return marks
         return {asset: marks[name] for asset, name in names.items() if name in marks}
+
+    def cash_events(self, since: datetime) -> Sequence[CashEvent] | Unavailable:
+        """Deposits and withdrawals that are done, and distributions, in the quote currency. Of another asset they are
+        a position that changed. None on the testnet: it has no such lists, and its keys must not go to mainnet's."""
+        if not self.has_wallet:
+            return ()
+        events = self.money.since(since)
+        return unavailable(events) if isinstance(events, TROUBLE) else events
 
     # ---- orders ------------------------------------------------------------------------------------------------------
     def orders(self) -> Sequence[OrderReport] | Unavailable:

@@ -46,3 +46,26 @@ def whole(
         if following <= first:
             return Unknown("payload", f"{rows} rows within one millisecond: the venue's pages do not go on")
         first = following
+
+
+def halved(
+    first: int, last: int, page: Callable[[int, int], tuple[Sequence[F], bool] | Trouble]
+) -> list[F] | Trouble:  # fmt: skip
+    """Everything from millisecond `first` to `last`, of a list in no certain order. `page(first, last)`: facts, and
+    whether there are more than it shows; then both halves are asked for. A fact of the middle comes twice."""
+    found: list[F] = []
+    waiting = [(first, last)]
+    while waiting:
+        low, high = waiting.pop()
+        told = page(low, high)
+        if isinstance(told, TROUBLE):
+            return told
+        facts, more = told
+        if not more:
+            found += facts
+            continue
+        if high - low < 2:
+            return Unknown("payload", f"more than {len(facts)} within a millisecond: the venue's pages do not go on")
+        middle = (low + high) // 2
+        waiting += [(middle, high), (low, middle)]
+    return found

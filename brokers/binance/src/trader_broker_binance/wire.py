@@ -28,6 +28,7 @@ from trader.model import (
 from trader.wire import EPOCH, Fields, every
 
 from trader_broker_binance.amounts import above_zero, at_least_zero
+from trader_broker_binance.cash_wire import deposit, distributions, withdrawal
 from trader_broker_binance.names import AS_IS, Names, venue_id
 from trader_broker_binance.rules import instrument, listed
 from trader_broker_binance.troubles import Product, error
@@ -40,6 +41,8 @@ __all__ = [
     "account",
     "balances",
     "bar",
+    "deposit",
+    "distributions",
     "documents",
     "error",
     "fill",
@@ -55,6 +58,7 @@ __all__ = [
     "server_time",
     "stream_event",
     "trade",
+    "withdrawal",
 ]  # fmt: skip
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}

@@ -214,7 +214,7 @@ def next_steps(summary: Summary, recorded: bool) -> list[str]:
     if recorded and all(book.at_end for book in summary.books):
         lines.append("the data ends here      begin again: trader run --fresh")
     elif summary.reason != "end of data":
-        lines.append(f"ended: {summary.reason:<17}go on: trader run")
+        lines.append(f"{f'ended: {summary.reason}':<23} go on: trader run")
     lines.append(
         f"why did it hold that?   trader why {symbol}" if symbol else "what did it decide?     trader decisions"
     )

@@ -94,6 +94,13 @@ class Kit:
         return self.lanes[name]
 
 
+LASTING = {
+    "auth": "Check the keys, and that they are for the environment that the settings name.",
+    "timeframe": "Set application.coverage.timeframe to one that the source has.",
+}
+"""What is not answered, however often it is asked, and what to do about it."""
+
+
 @dataclass(slots=True)
 class Feed:
     """Where a book's bars come from."""
@@ -142,12 +149,8 @@ def answered(lane: Lane, made: Provided, what: str, question: Any, *args: Any) -
 
         raise PluginError(describe_fault(made, what, exc, "at start")) from exc
     if isinstance(answer, Unavailable):
-        if answer.kind == "auth":  # no number of tries makes a key right
-            raise SettingsError(
-                f"{what}: {answer.reason}",
-                where=made.label,
-                todo="Check the keys, and that they are for the environment that the settings name.",
-            )
+        if answer.kind in LASTING:
+            raise SettingsError(f"{what}: {answer.reason}", where=made.label, todo=LASTING[answer.kind])
         raise Unreachable(f"{what}: {answer.reason} ({answer.kind})", where=made.label)
     return answer
 

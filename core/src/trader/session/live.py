@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from trader.cycle.market import check_bars, instant
 from trader.errors import ESCAPES, DataError, IllegalTransition, StoreError
-from trader.model import Account, Bars, Fill, Idle, OrderReport, Reset, Severity, Unavailable
+from trader.model import Account, Bars, Fill, Idle, OrderReport, OrderState, Reset, Severity, Unavailable
 from trader.protocols import HasOrderStream
 from trader.session import asking
 from trader.session.asking import ask
@@ -33,6 +33,8 @@ POLL_SECONDS = 0.5
 """How often a session looks for what other processes ask of it."""
 STORE_PAUSE = 2.0
 """Seconds before a store that failed is tried again."""
+SOON = 1.0
+"""Seconds until fills are asked for that an order's end told of."""
 STREAM_PAUSE = 1.0
 STREAM_TIMEOUT = 15.0
 """A stream says at least Idle once a second; one that is silent for so long is taken for dead."""
@@ -147,7 +149,13 @@ class Runner:
                 self.engine.reconciler.shown([event], report, at)
         if fills:
             await self.engine.reconciler.book(fills, report, self._row)
+        self._look_for_fills()
         self.book.tell(report)
+
+    def _look_for_fills(self) -> None:
+        """An order that is over, and whose executions are not all here: some venues tell of them by query only."""
+        if any(order.state is OrderState.CLOSING for order in self.engine.blotter.open()):
+            self._next_look = min(self._next_look, self._now() + SOON)
 
     @property
     def _row(self) -> int:
@@ -170,6 +178,7 @@ class Runner:
             self.stale = True
             self._next_look = min(self._next_look, self._now() + STORE_PAUSE)
             self.connection.silent("; ".join(report.unreached[-1:]))
+        self._look_for_fills()
         self.book.tell(report)
         if self.session.kill.halted is not None and self.engine.reconciler.shown_working:
             self.session.sweep_soon()
@@ -207,7 +216,7 @@ class Runner:
         if decided and self.left is not None:
             self.left -= 1
             self.done = self.left <= 0
-        elif not decided and self._once_only:
+        elif not decided and self._once_only and not self._due:
             self.done = True
             self.session.ended("no new bar to decide on")
 

@@ -195,6 +195,10 @@ class Backstage:
             self._begin()
             return self._floor.fills
 
+    def former_fills(self) -> Sequence[Fill]:
+        """What executions said before they were corrected, in the order of the corrections."""
+        return self._floor.former
+
     def truth_events(self) -> Sequence[CashEvent]:
         """Every cash event, oldest first."""
         return self._floor.events

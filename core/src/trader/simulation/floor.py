@@ -94,6 +94,8 @@ class Floor:
         self.accepted: list[VenueOrder] = []
         self.fills: list[Fill] = []
         """Every execution by number, as it stands in truth."""
+        self.former: list[Fill] = []
+        """What executions said before they were corrected, in the order of the corrections."""
         self.events: list[CashEvent] = []
         self.splits: list[Split] = []
         self.working: dict[str, VenueOrder] = {}
@@ -230,6 +232,7 @@ class Floor:
         tick = self._venue.instruments([symbol])[0].tick
         if not (price.is_finite() and price > 0) or EXACT.remainder(price, tick):
             raise DataError(f"price {price} is not above 0, or not a multiple of the tick {tick:f}")
+        self.former.append(self.fills[number])
         fill = self.fills[number] = structs.replace(self.fills[number], price=price)
         self.office.correct(symbol, self._history[symbol], before, self.fills)
         self._listener.fill(number, fill, moment)

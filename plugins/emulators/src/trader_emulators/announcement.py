@@ -15,6 +15,8 @@ NAMES = {
     "mt5": "A MetaTrader 5 terminal",
     "robinhood": "Robinhood",
 }
+SHORTEST = {"robinhood": "5m"}
+"""Bars of the venue's that close the soonest, where they are not of a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def settings_lines(venue: Running) -> list[str]:
         "",
         "[application.coverage]",
         f"symbols = {value(list(venue.symbols[:4]))}",
-        'timeframe = "1m"',
+        f"timeframe = {value(SHORTEST.get(venue.name, '1m'))}",
         "",
         "[application.portfolio]",
         f"currency = {value(venue.currency)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from trader.model import CashEvent
@@ -10,6 +11,10 @@ from trader_emulators.binance.listing import QUOTE
 from trader_emulators.binance.moments import BEGINNING, eight, milliseconds
 from trader_emulators.binance.parameters import Parameters
 from trader_emulators.binance.product import Endpoint, Product
+from trader_emulators.binance.refusal import Refused
+
+QUARTER, HALF = timedelta(days=90), timedelta(days=180)
+"""A question is about no more than so long: transfers, and distributions."""
 
 
 class Cash:
@@ -28,10 +33,16 @@ class Cash:
             Endpoint("GET", f"{sapi}/asset/assetDividend", "cash_events", "signed", self._distributions),
         ]
 
-    def _events(self, parameters: Parameters) -> list[CashEvent]:
-        start, end = parameters.moment("startTime") or BEGINNING, parameters.moment("endTime")
+    def _events(self, parameters: Parameters, asset: str, longest: timedelta = QUARTER) -> list[CashEvent]:
+        """`asset` names the parameter that names it; without times: the latest that may be asked for."""
+        end = parameters.moment("endTime") or self._product.clock.now()
+        start = parameters.moment("startTime") or max(end - longest, BEGINNING)
+        if end - start > longest:
+            raise Refused(-1127, f"More than {longest.days} days between startTime and endTime.")
+        if parameters.optional(asset, QUOTE) != QUOTE:
+            return []
         found: list[CashEvent] = self._product.ask(self._product.venue.cash_events, start)
-        return [event for event in found if end is None or milliseconds(event.time) <= milliseconds(end)]
+        return [event for event in found if milliseconds(event.time) <= milliseconds(end)]
 
     def _page(self, events: list[CashEvent], parameters: Parameters) -> list[CashEvent]:
         """The newest first, as the venue lists them."""
@@ -39,7 +50,7 @@ class Cash:
         return events[::-1][first : first + parameters.limit(1_000, 1_000)]
 
     def _deposits(self, parameters: Parameters) -> list[dict[str, Any]]:
-        events = [event for event in self._events(parameters) if event.kind == "transfer" and event.amount > 0]
+        events = [event for event in self._events(parameters, "coin") if event.kind == "transfer" and event.amount > 0]
         return [
             {"id": event.event_id, "amount": eight(event.amount), "coin": QUOTE, "network": "ETH", "status": 1,
              "address": "emulated", "addressTag": "", "txId": event.event_id, "insertTime": milliseconds(event.time),
@@ -48,7 +59,7 @@ class Cash:
         ]  # fmt: skip
 
     def _withdrawals(self, parameters: Parameters) -> list[dict[str, Any]]:
-        events = [event for event in self._events(parameters) if event.amount < 0]
+        events = [event for event in self._events(parameters, "coin") if event.amount < 0]
         return [
             {"id": event.event_id, "amount": eight(-event.amount), "transactionFee": "0", "coin": QUOTE, "status": 6,
              "address": "emulated", "txId": event.event_id, "applyTime": f"{event.time:%Y-%m-%d %H:%M:%S}",
@@ -58,7 +69,8 @@ class Cash:
         ]  # fmt: skip
 
     def _distributions(self, parameters: Parameters) -> dict[str, Any]:
-        events = [event for event in self._events(parameters) if event.kind != "transfer" and event.amount > 0]
+        found = self._events(parameters, "asset", HALF)
+        events = [event for event in found if event.kind != "transfer" and event.amount > 0]
         shown = events[::-1][: parameters.limit(20, 500)]
         rows = [
             {"id": int(event.event_id[1:]), "tranId": int(event.event_id[1:]), "amount": eight(event.amount),
