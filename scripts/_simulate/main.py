@@ -67,13 +67,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--mutant", choices=sorted(MUTANTS), metavar="NAME", help="with --seed or --mutants: this bug only")
     add("--exhaustive", action="store_true", help="every case of one order")
     add("--full", action="store_true", help="all of it, at the size that is recorded")
-    add("--record", action="store_true", help=f"with --full: write the figures into {page.NAME}")
+    what = f"--full, --exhaustive, --mutants or --seeds {FULL_SEEDS}"
+    add("--record", action="store_true", help=f"with {what}: write the figures into {page.NAME}")
     add("--workers", type=int, default=campaign.WORKERS, metavar="N", help=f"processes (default: {campaign.WORKERS})")
     options = parser.parse_args(arguments)
     if options.seed is None and (options.trace or options.without or options.seconds):
         parser.error("--trace, --without and --seconds need --seed")
-    if options.record and (not options.full or options.seeds is not None):
-        parser.error("--record writes the figures of --full, without --seeds")
+    small = options.mutant or options.first_seed or (options.seeds or FULL_SEEDS) < FULL_SEEDS
+    parts = options.full or options.exhaustive or options.mutants or options.seeds
+    if options.record and (small or not parts or options.seed is not None):
+        parser.error(f"--record writes what is whole: {what}, from seed 0")
     if options.mutant and not options.mutants and options.seed is None:
         parser.error("--mutant needs --seed or --mutants")
     return options
@@ -152,7 +155,7 @@ def _remember(seed: int, what: str) -> None:
 
 
 def _mutants(figures: Figures, options: argparse.Namespace) -> bool:
-    whole = options.full
+    whole = options.full or options.record
     names = [options.mutant] if options.mutant else list(MUTANTS)
     told: set[str] = set()
 

@@ -13,7 +13,13 @@ from simulation.mutants import MUTANTS
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "docs/reference/reliability.md"
 PAGE = ROOT / NAME
-BEGIN, END = "<!-- figures: written by scripts/simulate --full --record -->", "<!-- end of figures -->"
+PARTS = ("histories", "cases", "planted bugs")
+"""Each is recorded with the commit that it was run on: a whole run takes hours."""
+
+
+def markers(part: str) -> tuple[str, str]:
+    """The lines that a part of the page stands between."""
+    return f"<!-- {part}: written by scripts/simulate --record -->", f"<!-- end of {part} -->"
 
 
 @dataclass(slots=True)
@@ -43,22 +49,25 @@ def commit() -> str:
 
 
 def record(figures: Figures, page: Path = PAGE) -> None:
-    """Replace the page's figures by these. ValueError if it has no place for them."""
+    """Replace the parts of the page that were run. ValueError if it has no place for one."""
     text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise ValueError(f"{page.name} must have one line {BEGIN!r} and, after it, one line {END!r}")
-    head, rest = text.split(BEGIN)
-    block = "\n\n".join([BEGIN, *tables(figures), END])
-    page.write_text(head + block + rest.split(END)[1], encoding="utf-8", newline="\n")
+    for part, lines in parts(figures).items():
+        begin, end = markers(part)
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
+            raise ValueError(f"{page.name} must have one line {begin!r} and, after it, one line {end!r}")
+        head, rest = text.split(begin)
+        python = f"{platform.python_implementation()} {platform.python_version()}"
+        facts = [f"* commit: {commit()}", f"* python: {python}", *lines]
+        text = "\n".join([head + begin, "", *facts, "", end]) + rest.split(end)[1]
+    page.write_text(text, encoding="utf-8", newline="\n")
 
 
-def tables(figures: Figures) -> list[str]:
-    """The facts, and a table of the planted bugs."""
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    facts = [f"* commit: {commit()}", f"* python: {python}"]
+def parts(figures: Figures) -> dict[str, list[str]]:
+    """The lines of each part that was run."""
+    found: dict[str, list[str]] = {}
     if figures.tally is not None:
         tally = figures.tally
-        facts += [
+        found["histories"] = [
             f"* seeded histories: {tally.seeds:,}",
             f"* virtual time: {tally.hours:,.1f} hours",
             f"* crashes: {tally.crashes:,}; starts of the program: {tally.starts:,}",
@@ -66,12 +75,11 @@ def tables(figures: Figures) -> list[str]:
             f"* violations: {tally.violations}",
         ]
     if figures.cases:
-        facts.append(f"* cases of one order: {figures.cases}; with violations: {figures.failed_cases}")
-    found = {name: hits for name, (hits, _) in figures.mutants.items()}
-    if found:
-        facts.append(f"* planted bugs: {len(found)}; found: {sum(hits > 0 for hits in found.values())}")
-    rows = ["| planted bug | what it does | found by |", "|---|---|---|"]
-    rows += [
-        f"| {name} | {MUTANTS[name].what} | {hits} of {played} |" for name, (hits, played) in figures.mutants.items()
-    ]
-    return ["\n".join(facts), *(["\n".join(rows)] if found else [])]
+        found["cases"] = [f"* cases of one order: {figures.cases}; with violations: {figures.failed_cases}"]
+    if figures.mutants:
+        seen = sum(hits > 0 for hits, _ in figures.mutants.values())
+        rows = ["", "| planted bug | what it does | found by |", "|---|---|---|"]
+        for name, (hits, played) in figures.mutants.items():
+            rows.append(f"| {name} | {MUTANTS[name].what} | {hits} of {played} |")
+        found["planted bugs"] = [f"* planted bugs: {len(figures.mutants)}; found: {seen}", *rows]
+    return found
