@@ -72,6 +72,13 @@ def test_w2_follows_its_weights(bench):
     assert play(65, 4, 0.0).orders > play(65, 4, 0.2).orders == 4
 
 
+def test_submit_measures_every_broker_beside_its_client_library(bench, tmp_path):
+    found = measured(bench, "submit", tmp_path)
+    assert len(found) == 5
+    for result in found.values():
+        assert result.value > 0 and result.reference > 0 and result.target.of == "ratio"
+
+
 def test_journal_stores_every_row_it_compares(bench, tmp_path):
     from _bench.journal import _cycle, _journal, _stored
 
