@@ -152,9 +152,15 @@ def binance_futures(place: Place) -> Callable[[OrderRequest], Any]:
 
 
 def _binance(place: Place) -> Any:
+    import asyncio
+
     from binance.client import Client
 
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # the library takes one, or makes one that it does not close
     client = Client(place.secrets["BINANCE_API_KEY"], place.secrets["BINANCE_API_SECRET"], ping=False)
+    asyncio.set_event_loop(None)
+    loop.close()
     client.API_URL, client.FUTURES_URL = place.options["url"] + "/api", place.options["url"] + "/fapi"
     return client
 
