@@ -122,6 +122,14 @@ def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True,
     portfolio.working = (*portfolio.working, WorkingOrder(ref, column, stop, cancellable))
 
 
+def in_doubt(market, portfolio, doubt):
+    """So much may yet be traded though no open order says so."""
+    sold, bought = (np.array([doubt.get(symbol, (0.0, 0.0))[way] for symbol in market.panel.symbols]) for way in (0, 1))
+    low, high = portfolio.quantity - sold, portfolio.quantity + bought
+    portfolio.worst = np.where(np.abs(high) >= np.abs(low), high, low)
+    portfolio.coming = (sold, bought)
+
+
 def decision_of(
     close,
     stages: Sequence | object,
@@ -138,6 +146,7 @@ def decision_of(
     max_age=5,
     blocked=(),
     working=(),
+    doubt=None,
     entry=None,
     entry_row=0,
     row=None,
@@ -145,7 +154,7 @@ def decision_of(
     **desk_options,
 ):
     """The Decision on the last bar. `stages`: a strategy, or a list of strategies or Stages. `working`: argument
-    tuples or dicts for `at_work`."""
+    tuples or dicts for `at_work`. `doubt`: symbol -> units that may yet be (sold, bought)."""
     panel = close if isinstance(close, Panel) else panel_of(close)
     market = Market(panel, {symbol: Instrument(symbol) for symbol in panel.symbols} | dict(instruments or {}))
     row = panel.rows - 1 if row is None else row
@@ -153,6 +162,8 @@ def decision_of(
     portfolio.settled_cash = settled_cash
     for order in working:
         at_work(market, portfolio, **order)
+    if doubt:
+        in_doubt(market, portfolio, doubt)
     listed = stages if isinstance(stages, list) else [stages]
     staged = [one if isinstance(one, Stage) else Stage(f"s{index}", one) for index, one in enumerate(listed, 1)]
     grid = Grid(panel.symbols, market.instruments)

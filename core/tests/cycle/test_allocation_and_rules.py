@@ -197,6 +197,31 @@ def test_rules_see_the_plan_as_a_batch_in_sending_order(cycle):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("held", "sold", "bought", "weight", "seen"),
+    [
+        (100, 100, 0, -0.1, -200.0),  # closed by both, the position is short before it is opened short
+        (-100, 0, 100, 0.1, 200.0),
+        (100, 30, 0, -0.1, -130.0),
+        (0, 100, 0, -0.1, -100.0),
+        (0, 100, 100, -0.1, -100.0),
+        (0, 100, 100, 0.1, 100.0),
+        (50, 300, 0, 0.1, 250.0),
+        (100, 0, 100, -0.1, 200.0),  # nothing may come on the side that is opened: the other one is seen
+        (100, 0, 0, -0.1, 100.0),
+        (0, 100, 0, 0.1, -100.0),
+    ],
+)
+def test_rules_see_what_may_yet_come_on_the_side_that_an_order_opens(cycle, held, sold, bought, weight, seen):
+    exposure = []
+    look = cycle.Rule(lambda plan, book: exposure.append(book.exposure.tolist()) or ())
+    cycle.decide(
+        {"A": [10.0], "B": [20.0]}, cycle.Says(cycle.Weights([weight, 0.0])), held={"A": held, "B": 5}, rules=[look],
+        doubt={"A": (sold, bought)}, allow_short=True, cash=10_000 - 10 * held,
+    )  # fmt: skip
+    assert exposure == [[10.0 * seen, 100.0]]
+
+
 def test_a_reduce_only_book_opens_and_enlarges_nothing(cycle):
     decision = cycle.decide(
         {"A": [10.0], "B": [20.0], "C": [10.0]},

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late, Lost, Slow
-from trader.model import Accepted, Rejected, Side, Unavailable, Unknown
-from trader.simulation import Faults
+from trader.model import Accepted, Refusal, Rejected, Side, Unavailable, Unknown
+from trader.simulation import Faults, Terms
 
 SILENCE = Unknown("timeout", "no answer in time")
 WORST = 100.0
@@ -96,6 +96,47 @@ def test_F18_it_arrives_after_the_horizon(make_room):
         await room.until(lambda: room.state(client_id) == "canceled", seconds=60)
         assert room.venue.truth_working() == [] and len(room.told("order_revived")) == 1
         assert room.steps(client_id) == ["unknown", "absent", "working", "cancel_sent", "canceled"]
+
+    room.play(story)
+
+
+class AtMost:
+    """No more than so much money in a symbol, long or short."""
+
+    guards = "increasing"
+
+    def __init__(self, most):
+        self.most = most
+
+    def check(self, plan, book):
+        for row, (column, notional) in enumerate(zip(plan.column, plan.notional, strict=True)):
+            side = 1 if notional > 0 else -1
+            after = max(0.0, side * book.exposure[column]) + abs(notional)
+            if plan.increases[row] and after > self.most:
+                yield Refusal(row, "too large", self.most, after)
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["from long", "from short"])
+def test_a_symbol_that_is_turned_to_the_side_of_an_absent_order_stays_within_its_limit(make_room, side):
+    """What is held is closed, and the other side is not opened beyond what the limit leaves beside the absent order."""
+    terms = Terms(shorting=True, leverage=Decimal(4))
+    room = make_room(bounded=False, terms=terms, text="[application.portfolio]\nallow_short = true\n")
+
+    async def story():
+        room.engine.desk.order_rules = [("at_most", AtMost(10_001.0))]
+        room.say("submit", SILENCE)
+        absent = await room.order(weight=-0.1 * side)
+        sent = room.engine.blotter.get(absent).request
+        await room.until(lambda: room.state(absent) == "absent", seconds=60)
+        await room.hold(weight=0.1 * side)
+        room.want = {"AAA": -0.1 * side}
+        await room.cycle()
+        room.venue.submit(sent)
+        room.trade()
+        assert room.venue.truth_positions() == {"AAA": -100 * side}
+        assert [one["denied"] for one in room.orders() if one["state"] == "denied"] == ["at_most: too large"]
+        await room.until(lambda: room.told("order_revived"), seconds=60)
+        room.agree()
 
     room.play(story)
 

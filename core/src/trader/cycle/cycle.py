@@ -253,7 +253,8 @@ def _plan(
     if planned.fault is not None:
         decision.faults.append(planned.fault)
     orders = planned.orders
-    judgement = risk.judge(orders, desk.order_rules, book)
+    opens = orders.increases
+    judgement = risk.judge(orders, desk.order_rules, book.facing(orders.column[opens], orders.lots[opens]))
     refused_sells = ~judgement.passed & ~orders.increases & (orders.lots < 0)
     if refused_sells.any():
         planned = _fund_anew(orders, judgement, portfolio, desk, mark, decision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,6 +37,8 @@ class Portfolio:
     """A symbol with an order that is not terminal: not planned again."""
     blocked: NDArray[np.bool_]
     working: tuple[WorkingOrder, ...] = ()
+    coming: tuple[Array, Array] | None = None
+    """Units that may yet be (sold, bought), whoever decided it; None: none. `worst` knows the larger side only."""
     account: Account | None = None
     settled_cash: float | None = None
     """What may be spent now where the venue settles later; None: all cash."""
@@ -98,8 +101,8 @@ class BookView:
     """The `Book` that risk rules see."""
 
     __slots__ = (
-        "_instruments", "_quotes", "account", "cash", "day_pnl", "drawdown", "equity", "exposure", "history", "now",
-        "price", "sent", "symbols",
+        "_instruments", "_portfolio", "_quotes", "_unit", "account", "cash", "day_pnl", "drawdown", "equity",
+        "exposure", "history", "now", "price", "sent", "symbols",
     )  # fmt: skip
 
     def __init__(
@@ -121,6 +124,23 @@ class BookView:
         self.sent = portfolio.sent
         self.account = portfolio.account
         self._instruments, self._quotes = instruments, quotes
+        self._portfolio, self._unit = portfolio, price * multiplier
+
+    def facing(self, column: NDArray[np.intp], lots: NDArray[np.int64]) -> BookView:
+        """This book for rules that judge orders which open `lots` (signed) in `column`. An exposure has one sign: with
+        the worst case on the other side, rules would see nothing of what may yet come on the side that is opened."""
+        if self._portfolio.coming is None or len(column) == 0:
+            return self
+        sold, bought = self._portfolio.coming
+        side = np.sign(lots)
+        held, comes = self._portfolio.quantity[column], np.where(side > 0, bought[column], sold[column])
+        # A flip closes first what is held: none of it stands against what comes.
+        most = np.maximum(np.abs(self._portfolio.worst[column]), np.abs(held) + comes)
+        seen = (comes > 0) | (held * side > 0)
+        turned = copy(self)
+        turned.exposure = self.exposure.copy()
+        turned.exposure[column[seen]] = (side * most * self._unit[column])[seen]
+        return turned
 
     def instrument(self, symbol: str) -> Instrument:
         return self._instruments[symbol]

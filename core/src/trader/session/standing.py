@@ -179,7 +179,7 @@ class Standing:
         orders = self.blotter.open()
         quiet = not portfolio.working and not orders and not in_doubt
         if quiet:
-            portfolio.worst = portfolio.quantity
+            portfolio.worst, portfolio.coming = portfolio.quantity, None
             return portfolio
         width = len(self.panel.symbols)
         buys, sells, pending = np.zeros(width), np.zeros(width), np.zeros(width)
@@ -199,6 +199,7 @@ class Standing:
                 (buys if side is Side.BUY else sells)[self.panel.column[symbol]] += float(units)
         up, down = portfolio.quantity + buys, portfolio.quantity - sells
         portfolio.pending = pending
+        portfolio.coming = (sells, buys)
         portfolio.worst = np.where(np.abs(up) >= np.abs(down), up, down)
         portfolio.unresolved = unresolved
         portfolio.working = tuple(working)
