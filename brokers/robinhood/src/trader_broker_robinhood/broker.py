@@ -59,6 +59,7 @@ class RobinhoodBroker:
         refused = self._client.enter(USER, self._settings.url, self)
         if refused is not None:
             return refused
+        self._book.forget()
         found = self.account()
         if isinstance(found, Unavailable):
             self._client.leave(USER, self)

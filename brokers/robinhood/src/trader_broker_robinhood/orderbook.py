@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from trader.errors import BadPayload
@@ -15,61 +14,145 @@ from trader.wire import Fields, unavailable
 from trader_broker_robinhood import wire
 from trader_broker_robinhood.client import Client, Reply
 from trader_broker_robinhood.directory import Directory
+from trader_broker_robinhood.memory import Memory, Row, Start, telling
 
 ORDERS = f"{wire.API}/orders/"
-LIVES = timedelta(days=100)
-"""Longer than a gtc order may work at Robinhood (90 days)."""
-OVERLAP = timedelta(hours=1)
-"""Between two looks: for clocks that differ."""
-
-
-class Row(NamedTuple):
-    """One order, as sent and as read."""
-
-    payload: Any
-    report: OrderReport
 
 
 class OrderBook:
-    """Asks for orders of one account; rows of other accounts of the same login are left out."""
+    """Asks for orders of one account; rows of other accounts of the same login are left out.
+
+    Every question asks Robinhood, and every answer is whole or Unavailable; what was read before need not be read
+    again (see `memory`).
+    """
 
     def __init__(self, client: Client, env: Env, directory: Directory) -> None:
         self._client, self._env, self._directory = client, env, directory
         self.account = ""
-        self._looked: datetime | None = None
-        self._working: set[str] = set()
-        self.ids: dict[str, str] = {}
-        """ref_id -> id of what was seen: it spares a cancel the search."""
+        self._memory = Memory()
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """ref_id -> id of what was seen or sent: it spares a cancel the search."""
+        return self._memory.ids
+
+    def forget(self) -> None:
+        """Begin anew: the next question reads all that it needs."""
+        self._memory = Memory()
 
     def since(self, moment: datetime) -> list[Row] | Unavailable:
         """Every order that changed at `moment` or later."""
+        memory = self._memory
+        shown = self._look(memory, moment)
+        if isinstance(shown, Unavailable):
+            return shown
+        return [row for row in memory.rows.values() if row.report.time >= moment]
+
+    def working(self) -> list[OrderReport] | Unavailable:
+        """What works. Each order of that which is not among those that changed is asked for by its id."""
+        memory = self._memory
+        shown = self._look(memory, None)
+        if isinstance(shown, Unavailable):
+            return shown
+        lost = False
+        for known in sorted(row.report.venue_id for row in memory.working()):
+            if known in shown:
+                continue
+            row = self._by_id(known)
+            if isinstance(row, Unavailable):
+                return row
+            if isinstance(row, Row):
+                memory.learn(row)
+            else:
+                memory.forget(known)
+                lost = True
+        if lost:  # it may have another id now; each turn forgets one, or is the last
+            return self.working()
+        return [row.report for row in memory.working()]
+
+    def one(self, venue_id: str) -> OrderReport | NotFound | Unavailable:
+        """An order by its id."""
+        row = self._by_id(venue_id)
+        return row.report if isinstance(row, Row) else row
+
+    def by_key(self, key: str, days: int, *, urgent: bool = False) -> OrderReport | NotFound | Unavailable:
+        """An order by its ref_id, for which there is no question of its own: where its id is known by that, else among
+        those that changed in the last `days`."""
+        memory = self._memory
+        if key in memory.ids:
+            venue_id = memory.ids[key]
+            found = self.one(venue_id)
+            if not isinstance(found, NotFound):
+                return found
+            memory.forget(venue_id)
+        shown = self._look(memory, self._env.now() - timedelta(days=days), urgent=urgent)
+        if isinstance(shown, Unavailable):
+            return shown
+        reports = [row.report for row in memory.rows.values() if row.report.key == key]
+        if reports:
+            return max(reports, key=lambda report: report.time)
+        return NotFound(f"no order of the last {days} days has the ref_id {key}")
+
+    # ---- reading the list --------------------------------------------------------------------------------------------
+    def _look(self, memory: Memory, since: datetime | None, *, urgent: bool = False) -> set[str] | Unavailable:
+        """Bring the memory up to date for a question; the ids that Robinhood showed for it."""
+        now = self._env.now()
+        start = memory.start(since, now)
+        shown = self._take(memory, start, urgent=urgent)
+        careful = memory.careful(since, now)
+        if isinstance(shown, Unavailable) or memory.trusted or start.moment <= careful.moment:
+            return shown
+        return self._take(memory, careful, urgent=urgent)
+
+    def _take(self, memory: Memory, start: Start, *, urgent: bool) -> set[str] | Unavailable:
+        now, before = self._env.now(), memory.rows
+        rows = self._read(start.moment, urgent=urgent)
+        if isinstance(rows, Unavailable):
+            return rows
+        trusted = memory.trusted
+        memory.take(start, rows, before, now)
+        if trusted and not memory.trusted:
+            self._doubt("orders changed that were not shown when they did")
+        for known in memory.renamed(rows, before):
+            row = self._by_id(known)
+            if isinstance(row, Unavailable):
+                return row
+            if isinstance(row, NotFound):
+                memory.forget(known)
+        if memory.trusted is None:
+            self._prove(memory, rows, urgent=urgent)
+        return {row.report.venue_id for row in rows}
+
+    def _prove(self, memory: Memory, rows: list[Row], *, urgent: bool) -> None:
+        """Ask with a filter whose answer is known. No answer proves nothing: then it is asked again another time."""
+        moment = telling(rows)
+        if moment is None:
+            return
+        found = self._read(moment, urgent=urgent)
+        if isinstance(found, Unavailable):
+            return
+        expected = {row.report.venue_id for row in rows if row.changed is not None and row.changed >= moment}
+        memory.judge(expected <= {row.report.venue_id for row in found}, self._env.now())
+        if not memory.trusted:
+            self._doubt("orders that changed since a moment are not listed as such")
+
+    def _doubt(self, reason: str) -> None:
+        self._env.log.warning("orders_filter_not_trusted", reason=f"{reason}; all of the last months is read each time")
+
+    def _read(self, moment: datetime, *, urgent: bool = False) -> list[Row] | Unavailable:
+        """All pages from then on."""
+        query = {"updated_at[gte]": f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"}
+        if self.account:
+            query["account_numbers"] = self.account
         found: list[Row] = []
-        for rows in self._pages(moment):
+        for page in self._client.pages("broker", ORDERS, query, "orders", urgent=urgent):
+            rows = page if isinstance(page, Unavailable) else self._rows(page)
             if isinstance(rows, Unavailable):
                 return rows
             found += rows
         return found
 
-    def working(self) -> list[OrderReport] | Unavailable:
-        """What works: the first time all orders of the last 100 days are read, later those that changed since the last
-        look, and each that worked then and is not among them by its id."""
-        now = self._env.now()
-        rows = self.since((self._looked or now - LIVES) - OVERLAP)
-        if isinstance(rows, Unavailable):
-            return rows
-        reports = [row.report for row in rows]
-        for missing in sorted(self._working - {report.venue_id for report in reports}):
-            report = self.one(missing)
-            if isinstance(report, Unavailable):
-                return report
-            if isinstance(report, OrderReport):
-                reports.append(report)
-        found = [report for report in reports if report.state not in wire.FINAL]
-        self._looked, self._working = now, {report.venue_id for report in found}
-        return found
-
-    def one(self, venue_id: str) -> OrderReport | NotFound | Unavailable:
-        """An order by its id."""
+    def _by_id(self, venue_id: str) -> Row | NotFound | Unavailable:
         reply = self._client.get("broker", f"{ORDERS}{quote(venue_id, safe='')}/")
         if not isinstance(reply, Reply):
             trouble = unavailable(reply)
@@ -80,29 +163,7 @@ class OrderBook:
             return Unavailable("payload", str(error))
         if isinstance(row, Row) and row.report.venue_id != venue_id:
             return Unavailable("payload", f"asked for order {venue_id}, got {row.report.venue_id}")
-        return row.report if isinstance(row, Row) else row
-
-    def by_key(self, key: str, days: int, *, urgent: bool = False) -> OrderReport | NotFound | Unavailable:
-        """An order by its ref_id, for which there is no question of its own: where its id is known by that, else orders
-        are listed until it is met."""
-        if key in self.ids:
-            found = self.one(self.ids[key])
-            if not isinstance(found, NotFound):
-                return found
-        for rows in self._pages(self._env.now() - timedelta(days=days), urgent=urgent):
-            if isinstance(rows, Unavailable):
-                return rows
-            for row in rows:
-                if row.report.key == key:
-                    return row.report
-        return NotFound(f"no order of the last {days} days has the ref_id {key}")
-
-    def _pages(self, moment: datetime, *, urgent: bool = False) -> Iterator[list[Row] | Unavailable]:
-        query = {"updated_at[gte]": f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"}
-        if self.account:
-            query["account_numbers"] = self.account
-        for page in self._client.pages("broker", ORDERS, query, "orders", urgent=urgent):
-            yield page if isinstance(page, Unavailable) else self._rows(page)
+        return row
 
     def _rows(self, page: list[Any]) -> list[Row] | Unavailable:
         found: list[Row] = []
@@ -122,10 +183,8 @@ class OrderBook:
         symbol = self._directory.named(payload, "order")
         if isinstance(symbol, Unavailable):
             return symbol
-        row = Row(payload, wire.order(payload, symbol))
-        if row.report.key:
-            self.ids[row.report.key] = row.report.venue_id
-        return row
+        fields = Fields(payload, "order")
+        return Row(payload, wire.order(payload, symbol), fields.iso("created_at", None), fields.iso("updated_at", None))
 
     def _foreign(self, payload: Any) -> bool:
         account = Fields(payload, "order").text("account", None)
