@@ -430,6 +430,23 @@ def test_after_open_and_after_summer_time_older_fills_come_along_for_the_offset_
     assert zoned.fills(since) == []
 
 
+def test_a_quiet_half_hour_or_week_end_does_not_move_the_servers_clock(start):
+    clock = VirtualClock(datetime(2026, 3, 4, 12, tzinfo=UTC))
+    desk = start(clock=clock)
+    desk.emulator.offset = timedelta(hours=3)
+    desk.emulator.trade("EUR/USD", 1.1)
+    broker = desk.broker()
+    time = broker._terminal.time
+    for minutes in (30, 30, 60, 600, 2160):
+        clock.sleep(60.0 * minutes)
+        broker.account()
+        assert (time.offset, time.sure, time.changed) == (timedelta(hours=3), True, None)
+    desk.emulator.offset = timedelta(hours=2)
+    desk.emulator.trade("EUR/USD", 1.1)
+    broker.account()
+    assert (time.offset, time.changed) == (timedelta(hours=2), clock.now()), "summer time is over"
+
+
 def test_F52_a_clock_that_is_ahead_is_told_with_the_account(start):
     desk = start()
     broker = desk.broker()

@@ -73,7 +73,8 @@ def test_who_is_unknown_is_missing_and_an_unknown_time_frame_is_told(start):
     source = start(prices={"EUR/USD": 1.1}).source()
     bars = source.bars(["EUR/USD", "NOPE"], "1h", now() - timedelta(hours=5), now())
     assert (bars.symbols, bars.missing) == (("EUR/USD",), ("NOPE",))
-    assert isinstance(source.bars(["EUR/USD"], "7m", now() - timedelta(hours=5), now()), Unavailable)
+    answer = source.bars(["EUR/USD"], "7m", now() - timedelta(hours=5), now())
+    assert isinstance(answer, Unavailable) and answer.kind == "timeframe"
 
 
 def test_quotes_have_both_sides_and_the_unknown_are_left_out(start):

@@ -20,10 +20,80 @@ def test_an_offset_is_measured_on_a_fresh_tick():
     assert time.stamp(NOW) == NOW + 3 * HOUR
     time.saw(NOW + 3 * HOUR, NOW)
     assert time.changed is None
-    time.saw(NOW + 2 * HOUR, NOW)
-    assert (time.offset, time.changed) == (2 * HOUR, NOW), "summer time ended"
 
 
+# ---- summer time -----------------------------------------------------------------------------------------------------
+def test_an_hour_more_is_seen_on_the_first_tick_of_it():
+    time = measured(2)
+    monday = NOW + timedelta(days=5)
+    time.saw(monday + 3 * HOUR, monday)
+    assert (time.offset, time.changed) == (3 * HOUR, monday)
+
+
+@pytest.mark.parametrize("first", [timedelta(minutes=10), timedelta(days=2)])
+def test_an_hour_less_is_seen_on_a_tick_that_by_the_old_offset_came_before_the_last_look(first):
+    """After a long pause the first tick may just be an hour old; the next one cannot be."""
+    time = measured(3)
+    now = NOW + first
+    time.saw(now + 2 * HOUR, now)
+    if first > HOUR:
+        assert (time.offset, time.changed) == (3 * HOUR, None)
+        now += timedelta(minutes=10)
+        time.saw(now + 2 * HOUR, now)
+    assert (time.offset, time.changed) == (2 * HOUR, now)
+
+
+def test_the_hour_that_comes_twice_is_seen_on_a_market_that_never_closes():
+    time = measured(3)
+    for minutes in (0, 10, 20):
+        now = NOW + timedelta(minutes=minutes)
+        time.saw(now + (3 if minutes < 10 else 2) * HOUR, now)
+    assert time.offset == 2 * HOUR
+
+
+def test_a_tick_that_stays_is_not_measured_again_however_old_it_grows():
+    time = measured(3)
+    for minutes in range(5, 3000, 5):
+        time.saw(NOW + 3 * HOUR, NOW + timedelta(minutes=minutes))
+        assert (time.offset, time.sure, time.changed) == (3 * HOUR, True, None)
+
+
+def test_a_new_tick_that_is_old_by_whole_quarters_at_the_next_look_shortens_nothing():
+    """The last of the week came after the last look of the evening, and is seen the next day."""
+    time = measured(3)
+    for hours in (1, 5, 14):
+        time = measured(3)
+        time.saw(NOW + 3 * HOUR + timedelta(minutes=20), NOW + timedelta(minutes=20) + hours * HOUR)
+        assert (time.offset, time.changed) == (3 * HOUR, None)
+
+
+def test_ticks_of_two_symbols_say_nothing_about_each_other():
+    time = measured(3, "EURUSD")
+    late = NOW + timedelta(minutes=60)
+    time.saw(late + 3 * HOUR, late, "EURUSD")
+    late += timedelta(minutes=1)
+    time.saw(late + 2 * HOUR, late, "XAUUSD")
+    assert time.offset == 3 * HOUR, "gold may have stood for an hour"
+
+
+def test_an_offset_that_was_too_small_since_a_week_end_is_mended_by_the_first_fresh_tick():
+    time = ServerTime()
+    friday = NOW + 3 * HOUR
+    time.saw(friday, NOW + 30 * HOUR / 2)
+    assert time.offset == -12 * HOUR
+    monday = NOW + timedelta(days=2)
+    time.saw(monday + 3 * HOUR, monday)
+    assert (time.offset, time.changed) == (3 * HOUR, monday)
+
+
+def measured(hours, name=""):
+    time = ServerTime()
+    time.saw(NOW + hours * HOUR, NOW, name)
+    assert (time.sure, time.offset) == (True, hours * HOUR)
+    return time
+
+
+# ---- what tells nothing ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("age", [60, 400, 3 * 86400, 86400 + 5])
 def test_an_old_tick_tells_nothing(age):
     time = ServerTime()

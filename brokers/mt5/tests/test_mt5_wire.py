@@ -217,13 +217,21 @@ def test_what_binary_fractions_leave_behind_is_cut():
 
 
 # ---- executions and cash -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("entry", [0, 1, 2, 3])
+@pytest.mark.parametrize("entry", [0, 1, 2])
 def test_a_deal_is_an_execution_whatever_it_did_to_the_position(entry):
     fill = wire.fill({**DEAL, "entry": entry}, "USD/JPY", currency="EUR")
     assert (fill.execution_id, fill.key, fill.venue_id) == ("535084512", "234000", "557416535")
     assert (fill.side, fill.quantity, fill.price) == (Side.SELL, D("0.1"), D("108.015"))
     assert (fill.fee, fill.fee_currency) == (D("0.4"), "EUR")
     assert fill.time == datetime(2023, 11, 15, 12, 0, 0, 7000, tzinfo=UTC)
+
+
+def test_a_ticket_that_was_closed_by_another_is_no_execution_and_its_costs_are_a_cash_event():
+    deal = {**DEAL, "entry": 3}
+    assert wire.fill(deal, "USD/JPY") is None
+    event = wire.cash_event(deal, "USD/JPY", currency="EUR")
+    assert (event.event_id, event.kind, event.amount) == ("535084512-swap", "funding", D("-1.6"))
+    assert wire.cash_event({**deal, "swap": 0.0, "commission": 0.0, "fee": 0.0}) is None
 
 
 @pytest.mark.parametrize("reason", [4, 5, 6, 7, 8, 9, 10])

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from trader.errors import BadPayload, SettingsError
 from trader.model import (
+    ZERO,
     Accepted,
     Account,
     CashEvent,
@@ -33,11 +34,14 @@ from trader.wire import AuthFailed, Fields, Trouble, outcome, unavailable
 from trader_broker_mt5 import asks, wire
 from trader_broker_mt5.history import History, items
 from trader_broker_mt5.market import Market
+from trader_broker_mt5.netting import Net, Netting
 from trader_broker_mt5.settings import Settings
 from trader_broker_mt5.sharing import credentials
 from trader_broker_mt5.terminal import Failed, State, Terminal
 
 T = TypeVar("T")
+LOOKS = 3
+"""So often an account is read that changes while it is read."""
 HORIZON = timedelta(seconds=120)
 """After so long an order that the terminal does not show will not be there."""
 
@@ -61,6 +65,7 @@ class Mt5Broker:
         self._currency = ""
         self._flights: dict[str, Flight] = {}
         self._history = History(self._ask, self._market, terminal.time, env.now, settings.history_days)
+        self._netting = Netting(self._history, self._market, settings.history_days)
 
     def __repr__(self) -> str:
         return f"Mt5Broker({self._env.name!r})"
@@ -97,16 +102,39 @@ class Mt5Broker:
 
     # ---- questions ---------------------------------------------------------------------------------------------------
     def account(self) -> Account | Unavailable:
-        """Cash is balance and credit; equity counts open positions."""
+        """Cash is balance and credit, in a hedging account with what its tickets would have realised if they netted;
+        equity counts open positions."""
         return self._answer(self._account)
 
     def _account(self) -> Account:
         payload, state = self._ask("account_info")
         self._hedging, self._currency = wire.hedging(payload), Fields(payload, "account").text("currency")
+        realised = ZERO
+        if self._hedging:
+            payload, state, nets = self._at_rest()
+            realised = sum((net.cash for net in nets), ZERO)
         with suppress(Failed, BadPayload):  # the account was answered; the next question looks again
             self._market.look_at_the_clock()
         now = self._env.now() + timedelta(seconds=self._terminal.time.ahead)
-        return wire.account(payload, now, trading=state.trading)
+        return wire.account(payload, now, trading=state.trading, realised=realised)
+
+    def _at_rest(self) -> tuple[Any, State, Sequence[Net]]:
+        """A hedging account and its tickets, of one moment."""
+        for _ in range(LOOKS):
+            tickets = self._tickets()
+            payload, state = self._ask("account_info")
+            if not tickets:
+                return payload, state, ()
+            nets = self._nets(tickets)
+            if self._tickets() == tickets:
+                return payload, state, nets
+        raise Failed(Unknown("server", "the account's positions changed each time while it was read"))
+
+    def _tickets(self) -> Sequence[wire.Ticket]:
+        return wire.tickets(self._ask("positions_get")[0])
+
+    def _nets(self, tickets: Sequence[wire.Ticket]) -> Sequence[Net]:
+        return self._netting.of(tickets, self._env.now(), self._currency)
 
     def instruments(self, symbols: Sequence[str]) -> Sequence[Instrument] | Unavailable:
         """() is all; who is unknown is left out."""
@@ -123,10 +151,13 @@ class Mt5Broker:
         return found
 
     def positions(self) -> Sequence[Position] | Unavailable:
-        """Net by symbol, whatever tickets the terminal has."""
+        """Net by symbol, whatever tickets the terminal has; the price is the average that goes with the cash."""
         return self._answer(self._positions)
 
     def _positions(self) -> Sequence[Position]:
+        if self._hedging:
+            nets = self._nets(self._tickets())
+            return [Position(net.symbol, net.quantity, round(net.price, 10)) for net in nets if net.quantity]
         payload, _ = self._ask("positions_get")
         names = {one.name: self._market.symbol(one.name) for one in wire.tickets(payload)}
         return wire.positions(payload, names)

@@ -63,7 +63,7 @@ class Mt5Data:
         """1m 5m 15m 30m 1h 4h 1d, of bid prices; volume is the exchange's, else the number of ticks. Bars that are
         not over yet do not come."""
         if timeframe not in rates.TIMEFRAMES:
-            return Unavailable("symbol", f"no time frame {timeframe!r}; there is {', '.join(rates.TIMEFRAMES)}")
+            return Unavailable("timeframe", f"no time frame {timeframe!r}; there is {', '.join(rates.TIMEFRAMES)}")
         return self._answer(lambda: self._bars(symbols, timeframe, start, end))
 
     def _bars(self, symbols: Sequence[str], timeframe: str, start: datetime, end: datetime) -> Bars:

@@ -67,16 +67,24 @@ class History:
 
     def dated(self, since: datetime, mapper: Callable[..., Noun | None], currency: str) -> Sequence[Noun]:
         """What a mapper of deals makes of those since then, oldest first."""
-        payload, _ = self._ask("history_deals_get", *self._span(since))
         earliest = since - self._leniency(mapper)
+        found = [noun for noun in self._deals(since, mapper, currency) if noun.time >= earliest]
+        self._asked.add(mapper)
+        return found
+
+    def executions(self, since: datetime) -> Sequence[Fill]:
+        """All since then, oldest first, in the order of `dated`; older ones may come along."""
+        return self._deals(since, wire.fill, "")
+
+    def _deals(self, since: datetime, mapper: Callable[..., Noun | None], currency: str) -> list[Noun]:
+        payload, _ = self._ask("history_deals_get", *self._span(since))
         found: list[tuple[datetime, int, Noun]] = []
         for item in items(payload, "deals"):
             fields = Fields(item, "deal")
             symbol = self._market.symbol(fields.text("symbol", ""))
             noun = mapper(item, symbol or None, self._time.utc, currency)
-            if noun is not None and noun.time >= earliest:
+            if noun is not None:
                 found.append((noun.time, fields.integer("ticket"), noun))
-        self._asked.add(mapper)
         return [noun for *_, noun in sorted(found, key=lambda row: row[:2])]
 
     def _leniency(self, question: object) -> timedelta:

@@ -20,6 +20,7 @@ class Market:
         self._terminal, self._user, self._table, self._now = terminal, user, dict(table), now
         self._names: dict[str, str] = {}
         self._ours: dict[str, str] = {}
+        self._rules: dict[str, Instrument] = {}
         self._newest = ""
 
     def load(self) -> Sequence[Instrument]:
@@ -41,8 +42,10 @@ class Market:
                 newest, self._newest = time, name
         self._ours, self._names = ours, {symbol: name for name, symbol in ours.items()}
         if newest:
-            self._terminal.time.saw(wire.moment(Fields({"time": newest}, "symbols"), "time", wire.as_is), self._now())
-        return [rules for fields in rows if (rules := _readable(fields, ours)) is not None]
+            stamp = wire.moment(Fields({"time": newest}, "symbols"), "time", wire.as_is)
+            self._terminal.time.saw(stamp, self._now(), self._newest)
+        self._rules = {fields.text("name"): rules for fields in rows if (rules := _readable(fields, ours)) is not None}
+        return list(self._rules.values())
 
     def name(self, symbol: str) -> str | None:
         """The broker's name; None: it has no such symbol."""
@@ -56,6 +59,11 @@ class Market:
             self.load()
             self._ours.setdefault(name, name)
         return self._ours.get(name, name)
+
+    def rules(self, name: str) -> Instrument | None:
+        """Those that were read last, by the broker's name; None: the terminal does not list it, or they make no
+        sense."""
+        return self._rules.get(name)
 
     def symbols(self) -> Sequence[str]:
         """All, sorted."""
@@ -71,10 +79,11 @@ class Market:
         return dict(payload)
 
     def look_at_the_clock(self) -> None:
-        """Measure the server's time on the symbol that traded last."""
+        """Measure the server's time on the symbol that traded last. Failed too where the terminal has no connection:
+        the ticks that it shows then are old, and newer ones come late."""
         if self._newest:
-            tick, _ = self._terminal.ask(self._user, "symbol_info_tick", self._newest)
-            self._terminal.time.saw(wire.moment(Fields(tick, "tick"), "time", wire.as_is), self._now())
+            tick, _ = self._terminal.ask(self._user, "symbol_info_tick", self._newest, state=True)
+            self._terminal.time.saw(wire.moment(Fields(tick, "tick"), "time", wire.as_is), self._now(), self._newest)
 
 
 def _row(fields: Fields) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 QUARTER = 900.0
 FRESH = 30.0
 """A tick this old, in seconds, still tells the time."""
+LATE = timedelta(minutes=5)
+"""A tick may reach the terminal so much later than it was made."""
 EAST, WEST = 14 * 3600.0, -12 * 3600.0
 ZONE = re.compile(r"(?P<zone>[A-Za-z_/]+(?:[+-]\d\d?(?=[+-]))?)(?P<hours>[+-]\d{1,2})?")
 
@@ -31,6 +33,8 @@ class ServerTime:
         self.sure = not self._measures
         self.changed: datetime | None = None
         """When it was seen that the offset is another than before (summer time)."""
+        self._looks: dict[str, tuple[datetime, datetime]] = {}
+        """By symbol: the stamp that its last tick had, and when that was looked at."""
         self.ahead = 0.0
         """Seconds that the venue's clock is certainly ahead of this machine's, beyond the offset."""
 
@@ -47,12 +51,17 @@ class ServerTime:
             return moment + self.offset
         return moment.astimezone(self._zone).replace(tzinfo=UTC) + self._more
 
-    def saw(self, stamp: datetime, now: datetime) -> None:
-        """The newest tick has this stamp: measure.
+    def saw(self, stamp: datetime, now: datetime, name: str = "") -> None:
+        """The newest tick of a symbol has this stamp: measure.
 
         An old tick (a closed market) tells nothing. One that is old by whole quarters of an hour looks fresh, and
-        makes the offset too small until the next one: then moments seem later than they are, never earlier.
+        shows too small an offset, never too large a one. So an offset that is sure grows at once, and shrinks only
+        if it is refuted: by it, the tick would have come well before the last look at that symbol, which did not show
+        it. The first measurement has no look before it: made on such a tick of a closed market it stays too small
+        until the next one (moments seem later than they are, never earlier).
         """
+        stamp = stamp.replace(microsecond=0)  # some calls tell no milliseconds of the same tick
+        before, self._looks[name] = self._looks.get(name), (stamp, now)
         seconds = (stamp - self.stamp(now) + (self.offset if self._measures else timedelta())).total_seconds()
         if not self._measures:
             self.ahead = max(seconds, 0.0) if abs(seconds) < QUARTER / 2 else 0.0
@@ -62,9 +71,15 @@ class ServerTime:
         if rest < -FRESH or not WEST <= offset <= EAST:
             return
         measured = timedelta(seconds=offset)
+        if self.sure and measured < self.offset and not self._refuted(stamp, before):
+            return
         if self.sure and measured != self.offset:
             self.changed = now
         self.offset, self.sure, self.ahead = measured, True, max(rest, 0.0)
+
+    def _refuted(self, stamp: datetime, before: tuple[datetime, datetime] | None) -> bool:
+        """Whether the offset cannot be, by a tick and the last look at its symbol."""
+        return before is not None and stamp != before[0] and stamp - self.offset < before[1] - LATE
 
     @property
     def overlap(self) -> timedelta:

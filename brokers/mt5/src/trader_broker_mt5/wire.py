@@ -115,12 +115,13 @@ def moment(fields: Fields, name: str, utc: Clock) -> datetime:
 
 
 # ---- the account ---------------------------------------------------------------------------------------------------
-def account(payload: object, now: datetime, *, trading: bool = True) -> Account:
-    """Whose it is and what it holds. A kind of account that nobody knows is taken as live."""
+def account(payload: object, now: datetime, *, trading: bool = True, realised: Decimal = ZERO) -> Account:
+    """Whose it is and what it holds. A kind of account that nobody knows is taken as live. `realised`: what a netted
+    account has realised beyond the balance; equity has it already."""
     fields = Fields(payload, "account")
     server = fields.text("server")
     demo = server == words.EMULATOR or fields.integer("trade_mode") in (0, 1)
-    cash = _money(fields, "balance") + _money(fields, "credit", ZERO)
+    cash = _money(fields, "balance") + _money(fields, "credit", ZERO) + _clean(realised, 8)
     may = trading and fields.flag("trade_allowed", False) and fields.flag("trade_expert", False)
     return Account(
         str(fields.integer("login")), "demo" if demo else "live", fields.text("currency"), cash,
@@ -249,11 +250,12 @@ def positions(payload: object, symbol_of_name: Mapping[str, str] | None = None) 
 
 # ---- executions and cash -------------------------------------------------------------------------------------------
 def fill(payload: object, symbol: str | None = None, utc: Clock = as_is, currency: str = "") -> Fill | None:
-    """An execution: a deal that bought or sold, whatever it did to a position (in, out, both, by another). None for
-    a deal that moved money only. Commission and fee are in the account's currency."""
+    """An execution: a deal that bought or sold, whatever it did to a position (in, out, both). None for a deal that
+    moved money only, and for the two of tickets that closed each other: nothing was bought or sold there. Commission
+    and fee are in the account's currency."""
     fields = Fields(payload, "deal")
     number = fields.integer("type")
-    if number not in (0, 1):
+    if number not in (0, 1) or fields.integer("entry", 0) == words.OUT_BY:
         return None
     ours = fields.integer("reason", 3) not in words.BY_THE_SERVER
     return Fill(
@@ -266,14 +268,16 @@ def fill(payload: object, symbol: str | None = None, utc: Clock = as_is, currenc
 
 def cash_event(payload: object, symbol: str | None = None, utc: Clock = as_is, currency: str = "") -> CashEvent | None:
     """Money that a deal moved beyond its price and fees: a deposit, a charge, interest; the swap of a position that a
-    deal closed. None where it moved none."""
+    deal closed, and what it cost to close two tickets by each other. None where it moved none."""
     fields = Fields(payload, "deal")
     number, id_ = fields.integer("type"), fields.text("ticket")
     named = symbol or fields.text("symbol", "") or None
     if number in (0, 1):
-        amount, kind, id_ = _money(fields, "swap", ZERO), "funding", f"{id_}-swap"
+        by_another = fields.integer("entry", 0) == words.OUT_BY
+        amount = _sum(fields, *(("swap", "commission", "fee") if by_another else ("swap",)))
+        kind, id_ = "funding", f"{id_}-swap"
     else:
-        amount = sum((_money(fields, name, ZERO) for name in ("profit", "commission", "swap", "fee")), ZERO)
+        amount = _sum(fields, "profit", "commission", "swap", "fee")
         kind = words.CASH.get(number, "adjustment")
     if not amount:
         return None
@@ -310,6 +314,10 @@ def _price(fields: Fields, name: str, *default: Any) -> Decimal:
 
 def _money(fields: Fields, name: str, *default: Any) -> Decimal:
     return _clean(_number(fields, name, *default), 8)
+
+
+def _sum(fields: Fields, *names: str) -> Decimal:
+    return sum((_money(fields, name, ZERO) for name in names), ZERO)
 
 
 def _clean(value: Decimal, places: int) -> Decimal:

@@ -16,6 +16,8 @@ REQUEST, INSTANT, MARKET, EXCHANGE = 0, 1, 2, 3
 """Execution modes of a symbol."""
 HEDGING = 2
 """The margin mode in which each opening order has a position of its own."""
+OUT_BY = 3
+"""The entry of a deal that closed a ticket by an opposite one."""
 GTC, DAY = 0, 1
 """Values of ORDER_TIME; in a symbol's `expiration_mode` they are the bits 1 and 2."""
 TYPES = {OrderType.MARKET: 0, OrderType.LIMIT: 2, OrderType.STOP: 4, OrderType.STOP_LIMIT: 6}
