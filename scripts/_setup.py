@@ -27,6 +27,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if WINDOWS else "bin")
 PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 STAMP = VENV / ".trader-setup"
+WORKERS = str((os.cpu_count() or 1) + 1)  # of pytest: many tests wait for a socket, not for a processor
 MEMBERS = ("core", "brokers/*", "strategies/*", "plugins/*")
 
 

@@ -105,7 +105,7 @@ def test_a_wrong_value_is_told_where_what_was_expected_and_what_to_write(make, t
         ("[application]\nbrokr = 'paper'", "There is no setting 'brokr' in [application]. Did you mean 'broker'?"),
         ("[application]\npipeline = []", "It belongs to application.models.pipeline."),
         ("[application]\nsymbols = []", "It belongs to application.coverage.symbols."),
-        ("[trading]\nlive = true", "Allowed here: dry_run, mode, require_demo."),
+        ("[trading]\nlive = true", "Allowed here: accept_uncertified, dry_run, mode, require_demo."),
         ("[application.schedule]\nrun_for_ever = true", "Did you mean 'run_forever'?"),
         ("[books.b]\nbroker = 'x'\nseed = 1", "It belongs to application.seed."),
     ],

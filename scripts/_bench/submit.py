@@ -180,7 +180,8 @@ def mt5(place: Place) -> Callable[[OrderRequest], Any]:
         "import MetaTrader5 as mt5, json\n"
         "def send_json(text):\n"
         "    done = mt5.order_send(json.loads(text))\n"
-        "    return json.dumps(None if done is None else done.retcode)"
+        "    said = None if done is None else dict(done._asdict(), request=done.request._asdict())\n"
+        "    return json.dumps([said, mt5.last_error()])"
     )
     send = connection.namespace["send_json"]
 
@@ -190,7 +191,8 @@ def mt5(place: Place) -> Callable[[OrderRequest], Any]:
             "price": float(order.limit_price or 0),
             "type_time": 0, "type_filling": 2, "magic": int(order.key) + 1, "comment": order.client_id[:16],
         }  # fmt: skip
-        return json.loads(send(json.dumps(asked))) == 10009
+        said, _ = json.loads(send(json.dumps(asked)))
+        return said["retcode"] == 10009
 
     return submit
 

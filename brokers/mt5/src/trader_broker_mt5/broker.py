@@ -33,7 +33,7 @@ from trader.wire import AuthFailed, Fields, Trouble, outcome, unavailable
 
 from trader_broker_mt5 import asks, wire
 from trader_broker_mt5.history import History, items
-from trader_broker_mt5.market import Market
+from trader_broker_mt5.market import NOW, Market
 from trader_broker_mt5.netting import Net, Netting
 from trader_broker_mt5.settings import Settings
 from trader_broker_mt5.sharing import credentials
@@ -44,6 +44,8 @@ LOOKS = 3
 """So often an account is read that changes while it is read."""
 HORIZON = timedelta(seconds=120)
 """After so long an order that the terminal does not show will not be there."""
+RULES_HOLD = timedelta(seconds=10)
+"""A symbol's steps and modes are not asked for again with every order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,8 @@ class Mt5Broker:
             name = self._market.name(order.symbol) if order.symbol else None
             if name is None:
                 return Rejected("symbol", f"not sent: the broker has no symbol {order.symbol!r}")
-            rules = asks.rules(self._market.info(name))
+            age = NOW if order.type is OrderType.MARKET else RULES_HOLD  # a market order is sent at today's bid or ask
+            rules = asks.rules(self._market.info(name, age=age))
             held: Sequence[wire.Ticket] = ()
             if order.reduce_only or (self._hedging and order.type is OrderType.MARKET):
                 held = wire.tickets(self._ask("positions_get", symbol=name)[0])
