@@ -33,7 +33,7 @@ from trader.wire import AuthFailed, Fields, Trouble, outcome, unavailable
 
 from trader_broker_mt5 import asks, wire
 from trader_broker_mt5.history import History, items
-from trader_broker_mt5.market import NOW, Market
+from trader_broker_mt5.market import Market
 from trader_broker_mt5.netting import Net, Netting
 from trader_broker_mt5.settings import Settings
 from trader_broker_mt5.sharing import credentials
@@ -65,6 +65,7 @@ class Mt5Broker:
         self._login = 0
         self._hedging = False
         self._currency = ""
+        self._known: dict[str, tuple[asks.Rules, datetime]] = {}
         self._flights: dict[str, Flight] = {}
         self._history = History(self._ask, self._market, terminal.time, env.now, settings.history_days)
         self._netting = Netting(self._history, self._market, settings.history_days)
@@ -241,8 +242,7 @@ class Mt5Broker:
             name = self._market.name(order.symbol) if order.symbol else None
             if name is None:
                 return Rejected("symbol", f"not sent: the broker has no symbol {order.symbol!r}")
-            age = NOW if order.type is OrderType.MARKET else RULES_HOLD  # a market order is sent at today's bid or ask
-            rules = asks.rules(self._market.info(name, age=age))
+            rules = self._rules(name, priced=order.type is OrderType.MARKET)
             held: Sequence[wire.Ticket] = ()
             if order.reduce_only or (self._hedging and order.type is OrderType.MARKET):
                 held = wire.tickets(self._ask("positions_get", symbol=name)[0])
@@ -260,6 +260,15 @@ class Mt5Broker:
             return request
         kind = checked.kind if isinstance(checked, Rejected) else "refused"
         return Rejected(kind, f"not sent: order_check says {checked.reason}")
+
+    def _rules(self, name: str, *, priced: bool) -> asks.Rules:
+        """A symbol's steps and modes, at most ten seconds old; `priced`: with the bid and ask of now."""
+        known, moment = self._known.get(name, (None, None))
+        now = self._env.now()
+        if known is None or moment is None or priced or not timedelta(0) <= now - moment < RULES_HOLD:
+            known = asks.rules(self._market.info(name))
+            self._known[name] = known, now
+        return known
 
     def cancel(self, ref: OrderRef) -> Outcome:
         """Of a pending order, by its ticket."""

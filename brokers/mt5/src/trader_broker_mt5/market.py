@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from trader.errors import BadPayload
@@ -12,8 +11,6 @@ from trader.wire import Fields, every
 
 from trader_broker_mt5 import wire
 from trader_broker_mt5.terminal import Terminal
-
-NOW = timedelta(0)
 
 
 class Market:
@@ -25,7 +22,6 @@ class Market:
         self._ours: dict[str, str] = {}
         self._rules: dict[str, Instrument] = {}
         self._newest = ""
-        self._infos: dict[str, tuple[dict[str, Any], datetime | None]] = {}
 
     def load(self) -> Sequence[Instrument]:
         """Ask for all symbols: those whose rules cannot be read are left out."""
@@ -74,18 +70,12 @@ class Market:
         self.load()
         return sorted(self._names)
 
-    def info(self, name: str, *, age: timedelta = NOW) -> dict[str, Any]:
-        """A symbol's payload, not older than `age`. It is put into Market Watch where it was not: without that it has
-        no prices."""
-        known, moment = self._infos.get(name, ({}, None))
-        if moment is not None and timedelta(0) <= self._now() - moment < age:
-            return known
-        moment = self._now()
+    def info(self, name: str) -> dict[str, Any]:
+        """A symbol's payload, now. It is put into Market Watch where it was not: without that it has no prices."""
         payload, _ = self._terminal.ask(self._user, "symbol_info", name)
         if not Fields(payload, "symbol").raw("select", default=True):
             self._terminal.ask(self._user, "symbol_select", name, True)
             payload, _ = self._terminal.ask(self._user, "symbol_info", name)
-        self._infos[name] = dict(payload), moment
         return dict(payload)
 
     def look_at_the_clock(self) -> None:

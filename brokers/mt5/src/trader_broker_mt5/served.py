@@ -73,8 +73,8 @@ def ask(mt5: Any, text: str) -> str:
 
 
 def send(mt5: Any, text: str) -> str:
-    """One order request: {"request", "login", "until"} -> {"sent", "value", "error", "state", "late"}; nothing is sent
-    where the terminal could not carry it, or carries it to another account, nor after this side's clock shows `until`:
+    """One order request: {"request", "login", "until"} -> {"sent", "value", "error"}, or {"sent", "state", "late"}: nothing
+    is sent where the terminal could not carry it, or carries it to another account, nor after this side's clock shows `until`:
     who asked has given up by then, and an order that comes out of a long pause is a danger."""
     want = json.loads(text)
     now = state(mt5)
@@ -82,7 +82,10 @@ def send(mt5: Any, text: str) -> str:
     if late or not (
         now["connected"] and now["trading"] and now["account"] and now["expert"] and now["login"] == want["login"]
     ):
-        return json.dumps({"sent": False, "value": None, "error": None, "state": now, "late": late})
+        return json.dumps({"sent": False, "state": now, "late": late})
     value = mt5.order_send(want["request"])
     error = mt5.last_error()
-    return json.dumps({"sent": True, "value": plain(value), "error": plain(error), "state": now, "late": False})
+    said = None if value is None else value._asdict()
+    if said is not None:
+        said.pop("request", None)  # who asked knows what was asked
+    return json.dumps({"sent": True, "value": plain(said), "error": plain(error)})
