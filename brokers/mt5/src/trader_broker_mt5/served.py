@@ -73,9 +73,11 @@ def ask(mt5: Any, text: str) -> str:
 
 
 def send(mt5: Any, text: str) -> str:
-    """One order request: {"request", "login", "until"} -> {"sent", "value", "error"}, or {"sent", "state", "late"}: nothing
-    is sent where the terminal could not carry it, or carries it to another account, nor after this side's clock shows `until`:
-    who asked has given up by then, and an order that comes out of a long pause is a danger."""
+    """One order request: {"request", "login", "until"} -> {"sent", "value", "error"}, or {"sent", "state", "late"}.
+
+    Nothing is sent where the terminal could not carry it, or carries it to another account, nor after this side's clock
+    shows `until`: who asked has given up by then, and an order that comes out of a long pause is a danger.
+    """
     want = json.loads(text)
     now = state(mt5)
     late = clock() > want["until"]
