@@ -88,8 +88,15 @@ def test_any_question_is_answered_or_refused(venue, session, path, query):
     answer.json()
 
 
+def _is_an_object(body):
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
 @QUIET
-@given(body=st.binary(max_size=40))
+@given(body=st.binary(max_size=40).filter(lambda body: not _is_an_object(body)))
 def test_any_bytes_are_refused(venue, session, body):
     assert session.post(f"{venue.url}/v2/orders", data=body, timeout=5).status_code in (400, 422)
     assert session.patch(f"{venue.url}/v2/account/configurations", data=body, timeout=5).status_code in (400, 422)
