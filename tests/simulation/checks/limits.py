@@ -113,10 +113,19 @@ class Capped(Judge):
             if cap is None:
                 continue
             held = watched.venue.truth_positions().get(symbol, ZERO)
-            rest = sum(
-                (each.quantity - each.filled for each in watched.venue.truth_working()
-                 if each.symbol == symbol and each.side is side), ZERO,
-            )  # fmt: skip
-            worst = held + rest if side == "buy" else held - rest
+            worst = self._worst(symbol, side, held)
             if abs(worst) > cap:
-                self.case.object("I5", f"{symbol}: {held} held and {rest} working to {side}; the cap is {cap}")
+                self.case.object("I5", f"{symbol}: {held} held, {worst} once all works to {side}; the cap is {cap}")
+
+    def _worst(self, symbol: str, side: str, held: Decimal) -> Decimal:
+        """The position once all that works on a side is filled, in the worst order. What may only reduce is held to
+        that by the venue: it brings a position to nothing at most."""
+        venue, sign = self.case.watched.venue, 1 if side == "buy" else -1
+        careful = {each.venue_id for each in venue.accepted if each.order.reduce_only}
+        opens, reduces = ZERO, ZERO
+        for each in venue.truth_working():
+            if each.symbol == symbol and each.side == side:
+                left = each.quantity - each.filled
+                opens, reduces = (opens, reduces + left) if each.venue_id in careful else (opens + left, reduces)
+        towards = held * sign
+        return (max(towards, min(towards + reduces, ZERO)) + opens) * sign
