@@ -20,9 +20,9 @@ class TestMt5Data(DataSourceConformance):
 
     def prepare(self, root: Any) -> None:
         prices = {"EUR/USD": 1.1, "XAU/USD": 2400.0}
-        self.emulator = emulate("mt5", Setup(prices=prices, clock=VirtualClock(self.now)))
-        self.options = dict(self.emulator.options)
-        self.secrets = dict(self.emulator.secrets)
+        self.there = emulate("mt5", Setup(prices=prices, clock=VirtualClock(self.now)))
+        self.options = dict(self.there.options)
+        self.secrets = dict(self.there.secrets)
         self.sources: list[Any] = []
 
     def provided(self, world: Any) -> Any:
@@ -35,7 +35,7 @@ class TestMt5Data(DataSourceConformance):
         yield
         for source in self.sources:
             source.close()
-        self.emulator.close()
+        self.there.close()
 
 
 def now():

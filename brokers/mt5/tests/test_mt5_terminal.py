@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from trader.clock import SystemClock
 from trader.env import CALL, World
+from trader.errors import PluginBroken
 from trader.model import Rejected, Unavailable
 from trader.testing.emulation import Mishap
 from trader_broker_mt5 import Settings, provide_broker, served
@@ -39,10 +40,8 @@ def test_without_a_server_it_says_who_needs_what_and_what_to_do(tmp_path):
 
 def test_on_windows_without_the_package_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("trader_broker_mt5.settings.sys", SimpleNamespace(platform="win32"))
-    answer = opened(tmp_path)
-    assert isinstance(answer, Unavailable)
-    assert "trader-broker-mt5 needs MetaTrader5 5.0.45 or later" in answer.reason
-    assert "not installed" in answer.reason
+    with pytest.raises(PluginBroken, match=r"trader-broker-mt5 needs MetaTrader5 5\.0\.45 or later.*not installed"):
+        opened(tmp_path)
 
 
 def free_port():

@@ -129,9 +129,10 @@ class BinanceBroker:
 
     @property
     def kind(self) -> Literal["demo", "live"]:
-        """By where the venue is, and by what it says it is."""
-        away = self.account_settings.environment == "mainnet" and not self.account_settings.url
-        return "live" if away and not self.rest.emulator else "demo"
+        """An account does not say what it is: demo where testnet was asked, or an emulator on this machine answers."""
+        place = self.account_settings
+        demo = bool(self.rest.emulator) if place.url else place.environment == "testnet"
+        return "demo" if demo else "live"
 
     @property
     def rest(self) -> Rest:

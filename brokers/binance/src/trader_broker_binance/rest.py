@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from trader.allowance import Allowance
 from trader.clock import Clock, SystemClock
 from trader.env import Secret
-from trader.errors import BadPayload
+from trader.errors import BadPayload, PluginBroken
 from trader.model import Rejected, Unknown
 from trader.protocols import Env
 from trader.wire import EPOCH, AuthFailed, RateLimited, Trouble, document
@@ -110,6 +110,8 @@ class Rest:
                 client.timestamp_offset = self.offset
                 response = getattr(client, method)(**params)
                 body, headers, status = response.content, response.headers, response.status_code
+        except PluginBroken:  # no library, or an untried one: nothing was sent, and a person must know
+            raise
         except self._library().exceptions.Timeout:
             return Unknown("timeout", f"no answer to {method} within {left:.3g} s")
         except Exception as error:  # noqa: BLE001 - it may have left already, whatever the library makes of the answer

@@ -8,6 +8,9 @@ longer than `silence_seconds` ends one life of the stream, and the next begins w
 from __future__ import annotations
 
 import asyncio
+import importlib
+import inspect
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -101,6 +104,8 @@ class UserStream:
             client.REQUEST_TIMEOUT, client.timestamp_offset = CONNECT, self._offset()
             client.ws_api.max_queue_size = QUEUE
             manager = manager_class(client, user_timeout=self._renew, max_queue_size=QUEUE)
+            for wanted in (client.ws_api._ws_kwargs, manager.ws_kwargs):  # noqa: SLF001 - its constructor takes none
+                wanted.update(_connecting(self._place))
             socket = manager.user_socket() if self._product == "spot" else manager.futures_user_socket()
             carriers.append(socket)
             async with asyncio.timeout(min(CONNECT, max(1.0, self._silence))):
@@ -184,6 +189,16 @@ async def _let_go(client: Any, carriers: list[Any]) -> None:
                 await asyncio.wait_for(carrier.ws.close(), 1.0)
     with suppress(Exception):
         await asyncio.wait_for(client.session.close(), 1.0)
+
+
+def _connecting(place: Place) -> dict[str, Any]:
+    """For websockets: at level DEBUG it logs what is sent, and that has the key; and it takes the machine's proxy,
+    which does not lead to an emulator on this machine."""
+    logger = logging.getLogger("trader_broker_binance.websocket")
+    logger.setLevel(logging.INFO)
+    connect = importlib.import_module("websockets").connect
+    takes_proxies = "proxy" in inspect.signature(connect).parameters  # since websockets 15
+    return {"logger": logger, **({"proxy": None} if place.url and takes_proxies else {})}
 
 
 def _words(error: Exception) -> str:

@@ -75,12 +75,15 @@ class Mt5Broker:
 
     # ---- open and close ----------------------------------------------------------------------------------------------
     def open(self) -> Account | Unavailable:
-        """Log in, learn the symbols, measure the server's clock."""
+        """Log in, learn the symbols, measure the server's clock. PluginBroken without the library."""
         self._terminal.join(self)
         self._history.begin()
-        answer = self._answer(self._open)
-        if isinstance(answer, Unavailable):
-            self._terminal.leave(self)
+        answer: Account | Unavailable | None = None
+        try:
+            answer = self._answer(self._open)
+        finally:
+            if not isinstance(answer, Account):
+                self._terminal.leave(self)
         return answer
 
     def _open(self) -> Account:

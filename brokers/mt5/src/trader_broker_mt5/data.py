@@ -43,13 +43,16 @@ class Mt5Data:
         return f"Mt5Data({self._env.name!r})"
 
     def open(self) -> Unavailable | None:
-        """Log in, learn the symbols, measure the server's clock."""
+        """Log in, learn the symbols, measure the server's clock. PluginBroken without the library."""
         self._terminal.join(self)
-        answer = self._answer(self._market.load)
-        if isinstance(answer, Unavailable):
-            self._terminal.leave(self)
-            return answer
-        return None
+        opened = False
+        try:
+            answer = self._answer(self._market.load)
+            opened = not isinstance(answer, Unavailable)
+        finally:
+            if not opened:
+                self._terminal.leave(self)
+        return answer if isinstance(answer, Unavailable) else None
 
     def close(self) -> None:
         """Leave the terminal as it is; a call that waits ends."""

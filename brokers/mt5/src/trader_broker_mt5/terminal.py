@@ -179,12 +179,12 @@ class Terminal:
 
     # ---- the connection ----------------------------------------------------------------------------------------------
     def _attach(self, seconds: float) -> Link:
-        """A new connection, logged in. Nothing but the login was sent if it fails."""
+        """A new connection, logged in. Nothing but the login was sent if it fails. PluginBroken without the library."""
         place = self._place
         try:
             link: Link = Here() if place.local else There(place.address, seconds)
-        except PluginError as problem:
-            raise Failed(Rejected("refused", str(problem)), sent=False) from None
+        except PluginError:  # no library, or an untried one: trying again does not help
+            raise
         except Exception as problem:  # noqa: BLE001 - rpyc raises here whatever was raised there
             raise Failed(Unknown(*self._nobody(problem)), sent=False) from None
         try:

@@ -82,7 +82,8 @@ class RobinhoodBroker:
         reply = self._client.get(USER, f"{wire.API}/portfolios/{number}/")
         if not isinstance(reply, Reply):
             return unavailable(reply)
-        kind: Literal["demo", "live"] = "demo" if reply.emulated else "live"
+        # Only on this machine can the header of an emulator be believed.
+        kind: Literal["demo", "live"] = "demo" if reply.emulated and self._settings.url else "live"
         try:
             found = wire.account(row, reply.payload, reply.time or self._env.now(), kind)
         except BadPayload as error:
