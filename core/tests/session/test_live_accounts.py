@@ -1,8 +1,15 @@
 """Whose money it is, the account says: a live one is refused at the start where nobody asked for it."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+
 import pytest
 from msgspec import structs
 from trader.errors import Refused
+from trader.model import Account
+from trader.session.assemble import _account
+from trader.settings.schema import Trading
 
 
 def live(room):
@@ -28,3 +35,11 @@ def test_an_account_of_play_money_is_taken_in_paper_mode(make_room, kind):
         room.agree()
 
     room.play(story)
+
+
+@pytest.mark.parametrize("kind", ["paper", "demo"])
+def test_an_account_of_play_money_is_refused_in_live_mode(kind):
+    account = Account("D1", kind, "USD", Decimal(1), Decimal(1), Decimal(1), False, datetime(2026, 1, 1, tzinfo=UTC))
+    settings = SimpleNamespace(trading=Trading(mode="live", require_demo=False))
+    with pytest.raises(Refused, match=f"is a {kind} account, and trading.mode is live"):
+        _account(settings, "main", None, account, SimpleNamespace(instance="alpaca"))

@@ -96,6 +96,7 @@ class Kit:
 
 LASTING = {
     "auth": "Check the keys, and that they are for the environment that the settings name.",
+    "refused": "Change what the venue objects to, there or in the settings.",
     "timeframe": "Set application.coverage.timeframe to one that the source has.",
 }
 """What is not answered, however often it is asked, and what to do about it."""
@@ -249,6 +250,12 @@ def _account(settings: Settings, book: str, mine: BookSettings, account: Account
         raise Refused(
             f"Account {account.account_id} at {broker.instance} says that it is {account.kind}, and {reason}.",
             where=f"book '{book}'",
+        )
+    if demo and settings.trading.mode == "live":
+        raise Refused(
+            f"Account {account.account_id} at {broker.instance} is a {account.kind} account, and trading.mode is live.",
+            where=f"book '{book}'",
+            todo='Name the live account in the settings, or set trading.mode = "paper".',
         )
     if "withdraw" in account.permissions:
         raise Refused(
