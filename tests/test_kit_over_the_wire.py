@@ -1,14 +1,20 @@
 """The broker suite over a wire: bugs that a broker may have, planted into a good one, fail the cases about them."""
 
+import itertools
+import threading
 from pathlib import Path
 
 import pytest
 from trader.allowance import Allowance
+from trader.clock import SystemClock
 from trader.inbox import Inbox
 from trader.model import Accepted, Idle, NotFound, OrderType, Rejected, Reset, Unavailable, Unknown
-from trader.testing.certify import Recorder
+from trader.plugins import catalogue
+from trader.plugins.certificate import Case
+from trader.testing.certify import Asking, Recorder, certify, run_pytest
 from trader_broker_alpaca.broker import AlpacaBroker
 from trader_broker_alpaca.door import Door
+from trader_emulators import Setup, emulate
 
 
 def around(change):
@@ -72,6 +78,24 @@ stops_are_hidden = around(
 )
 twice = around(lambda self, said, *_: said if isinstance(said, Unavailable) else [*said, *said])
 
+
+def raises_in_threads(real):
+    """It works on the first thread, and on no other."""
+
+    def ask(self):
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("not on this thread")
+        return real(self)
+
+    return ask
+
+
+def opens_by_luck(real):
+    """Each second time, as a broker does that is refused now and then."""
+    tries = itertools.count()
+    return lambda self: Unavailable("server", "try again") if next(tries) % 2 else real(self)
+
+
 BUGS = {
     "it sends again by itself": (Door, "__init__", resends, {"BC-54"}),
     "a timeout is a rejection": (AlpacaBroker, "submit", timeout_is_a_no, {"BC-49"}),
@@ -88,30 +112,49 @@ BUGS = {
     "its secret stands in its name": (AlpacaBroker, "__repr__", shows_its_key, {"BC-82"}),
     "a new connection is not told": (AlpacaBroker, "stream_orders", forgets_to_reset, {"BC-69"}),
     "a quiet stream is silent": (AlpacaBroker, "stream_orders", sleeps, {"BC-70"}),
+    "it answers one thread only": (AlpacaBroker, "account", raises_in_threads, {"BC-84"}),
+    "a cancel is never sent": (AlpacaBroker, "cancel", lambda real: lambda self, ref: Unknown("no"), {"BC-43"}),
+    "it opens now and then": (AlpacaBroker, "open", opens_by_luck, {"BC-46"}),
     "closing ends no stream": (Inbox, "close", lambda real: lambda self: None, {"BC-76"}),
 }
 
 
-def outcomes(folder: Path, cases: set[str]) -> dict[str, str]:
-    """Case -> how it went."""
+def ask(folder: Path, cases: set[str]) -> list[Case]:
+    """How some cases of the suite went."""
     file = folder / "test_planted.py"
     file.write_text(
         "from trader.testing import BrokerConformance\n\n\nclass TestIt(BrokerConformance):\n    plugin = 'alpaca'\n"
     )
     heard = Recorder(lambda case: None)
-    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:logging", "--import-mode=importlib"]
     some = " or ".join(case.lower().replace("-", "_") for case in sorted(cases))
-    pytest.main([str(file), "-k", some, "--rootdir", str(folder), "-c", "/dev/null", *quiet], plugins=[heard])
-    return {case.number: case.outcome for case in heard.cases}
+    run_pytest(file, heard, "-k", some)
+    return heard.cases
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_fails_the_case_about_it(bug, tmp_path, monkeypatch):
     where, name, plant, cases = BUGS[bug]
     monkeypatch.setattr(where, name, plant(getattr(where, name)))
-    assert outcomes(tmp_path, cases) == dict.fromkeys(cases, "failed")
+    assert {case.number: case.outcome for case in ask(tmp_path, cases)} == dict.fromkeys(cases, "failed")
 
 
 def test_without_a_bug_these_cases_pass(tmp_path):
     asked = {"BC-10", "BC-26", "BC-42", "BC-49", "BC-54", "BC-62", "BC-64", "BC-76", "BC-77", "BC-78", "BC-82"}
-    assert outcomes(tmp_path, asked) == dict.fromkeys(asked, "passed")
+    cases = ask(tmp_path, asked)
+    assert [case for case in cases if case.outcome != "passed"] == [] and {case.number for case in cases} == asked
+
+
+def test_a_paper_account_is_asked_twice_with_the_keys_beside_the_settings(tmp_path):
+    """Another account than the emulator that the suite starts: one that stays. Ids of the first time are taken."""
+    venue = emulate("alpaca", Setup(prices={"AAPL": 100.0}))
+    try:
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in venue.secrets.items()))
+        asking = Asking(dict(venue.options), tmp_path, price="100")
+        plugin = catalogue().get("broker", "alpaca")
+        for _ in range(2):
+            made = certify(plugin, told=lambda case: None, now=SystemClock().now(), asking=asking)
+            assert [case for case in made.cases if case.outcome == "failed"] == []
+            assert made.venue == "paper" and made.count("passed") > 20 and not list(venue.venue.truth_working())
+        assert not list(venue.venue.truth_fills()), "It bought something, and left it."
+    finally:
+        venue.close()

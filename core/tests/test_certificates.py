@@ -1,13 +1,16 @@
 """Certificates: what a suite said, kept beside the settings, and worth something only for the files that it was of."""
 
 import json
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 from trader.cli import trader
-from trader.errors import PluginBroken, Refused, SettingsError
+from trader.errors import PluginBroken, PluginMissing, Refused, SettingsError
 from trader.plugins import catalogue, certificate
 from trader.plugins.certificate import Case, Certificate
 from trader.plugins.lock import digest
@@ -26,7 +29,16 @@ def paper():
 def good(paper):
     cases = [Case("BC-01", "opens an account", "passed"), Case("BC-48", "never arrived", "skipped", "embedded = true")]
     return Certificate(
-        "broker", "paper", paper.distribution, paper.version, 1, digest(paper), "simulated", NOW, {"python": "3"}, cases
+        "broker",
+        "paper",
+        paper.distribution,
+        paper.version,
+        1,
+        digest(paper),
+        "simulated",
+        NOW,
+        {"python": platform.python_version()},
+        cases,
     )
 
 
@@ -39,7 +51,7 @@ def test_a_certificate_is_read_as_it_was_written(tmp_path, good):
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"cases": 1}', '{"cases": [], "date": "yesterday"}', "null"])
 def test_a_damaged_certificate_certifies_nothing(tmp_path, good, text):
     certificate.write(tmp_path, good).write_text(text)
-    with pytest.raises(SettingsError, match="trader plugins certify paper"):
+    with pytest.raises(SettingsError, match=r"trader plugins certify broker\.paper"):
         certificate.read(tmp_path, "broker", "paper")
 
 
@@ -49,8 +61,26 @@ def test_a_certificate_holds_for_the_files_and_the_version_that_it_names(paper, 
     assert "files changed" in certificate.problem(paper, replace(good, sha256="0" * 64))
     assert "0.0.9" in certificate.problem(paper, replace(good, version="0.0.9"))
     failed = replace(good, cases=[*good.cases, Case("BC-02", "begins clean", "failed", "it did not")])
-    assert certificate.problem(paper, failed) == "1 cases failed on 2026-11-21"
-    assert "0 cases failed" in certificate.problem(paper, replace(good, cases=[]))  # nothing asked is nothing proven
+    assert certificate.problem(paper, failed) == "cases failed on 2026-11-21: 1"
+    assert certificate.problem(paper, replace(good, cases=[])).endswith(": 0")  # nothing asked is nothing proven
+
+
+@pytest.mark.parametrize("versions", [{"python": "2.7.18"}, {"msgspec": "0.0.1"}, {"no-such-distribution": "1.0"}])
+def test_a_certificate_holds_for_the_python_and_the_libraries_that_it_names(paper, good, versions):
+    (name,) = versions
+    assert f"certified with {name} {versions[name]}" in certificate.problem(paper, replace(good, versions=versions))
+
+
+def test_another_kit_does_not_undo_what_was_asked(paper, good):
+    kit = {"trader-core": "0.0.1", "trader-emulators": "0.0.1", "python": f"{platform.python_version()}9"}
+    assert certificate.problem(paper, replace(good, versions=kit)) is None
+
+
+def test_what_was_asked_at_a_paper_account_is_kept_apart(tmp_path, good):
+    certificate.write(tmp_path, good)
+    asked_there = certificate.write(tmp_path, replace(good, venue="paper", cases=good.cases[:1]))
+    assert asked_there.name == "broker.paper.paper.json"
+    assert certificate.read(tmp_path, "broker", "paper") == good
 
 
 @pytest.fixture
@@ -70,7 +100,8 @@ def test_certify_asks_every_case_and_the_listing_shows_it(place):
     lines = done.output.splitlines()
     assert "  BC-04  ok    an order is there under its key" in lines
     assert any(line.startswith("  BC-48  -     never arrived: embedded = true") for line in lines)
-    assert "0 failed" in lines[-1] and "certificates/broker.paper.json" in lines[-1]
+    assert "0 failed" in lines[-2] and "certificates/broker.paper.json" in lines[-2]
+    assert lines[-1].startswith("It is certified")
     kept = json.loads((place / "certificates" / "broker.paper.json").read_text())
     assert kept["venue"] == "simulated" and {"python", "trader-core"} <= set(kept["versions"])
     assert len([case for case in kept["cases"] if case["number"].startswith("BC")]) >= 60
@@ -84,7 +115,9 @@ def test_certify_asks_every_case_and_the_listing_shows_it(place):
 
 def test_certify_is_for_every_kind_that_has_a_suite(place):
     done = run("plugins", "certify", "trend_following", "--json")
-    assert done.exit_code == 0 and json.loads(done.output)["kind"] == "strategy"
+    made = json.loads(done.output)
+    assert done.exit_code == 0 and made["kind"] == "strategy"
+    assert {case["number"][:2] for case in made["cases"]} == {"PL", "ST"}
 
 
 def test_a_case_that_fails_is_exit_code_3_and_no_certificate(place, monkeypatch):
@@ -94,6 +127,79 @@ def test_a_case_that_fails_is_exit_code_3_and_no_certificate(place, monkeypatch)
     done = run("plugins", "certify", "broker.paper")
     assert done.exit_code == 3 and "BC-04  FAIL" in done.output and "Live mode refuses it" in done.output
     assert "not certified: " in run("plugins", "list").output
+
+
+def test_a_damaged_certificate_does_not_hide_the_listing(place):
+    (place / "certificates").mkdir()
+    (place / "certificates" / "broker.paper.json").write_text("{")
+    done = run("plugins", "list")
+    assert done.exit_code == 0 and "not certified: The certificate cannot be read" in " ".join(done.output.split())
+
+
+def test_certify_asks_a_plugin_with_its_settings_table(place):
+    done = run("plugins", "certify", "max_gross_exposure", "--json")
+    assert done.exit_code == 0, done.output
+    assert all(case["outcome"] == "passed" for case in json.loads(done.output)["cases"])
+
+
+def test_certify_finds_files_beside_the_settings(place):
+    (place / "bars").mkdir()
+    rows = [f"2024-01-{day:02},{day},{day},{day},{day},1" for day in range(1, 21)]
+    (place / "bars" / "AAPL.csv").write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    options = ('folder="bars"', 'timezone="UTC"', 'session="00:00-24:00"')
+    words = [word for one in options for word in ("--set", f"data_sources.files.{one}")]
+    done = run("plugins", "certify", "files", *words)
+    assert done.exit_code == 0, done.output
+
+
+def test_certify_says_what_is_wrong_in_a_line(place):
+    done = run("plugins", "certify", "files")
+    assert done.exit_code == 3 and "data_sources.files.folder" in done.output
+    assert "'folder' is missing" in " ".join(line for line in done.output.splitlines() if "DS-" not in line)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("broker.alpaca", "--price", "3"), "go with --venue paper"),
+        (("broker.alpaca", "--symbol", "MSFT"), "go with --venue paper"),
+        (("broker.alpaca", "--venue", "paper"), "needs --price"),
+        (("broker.paper", "--venue", "paper", "--price", "3"), "lives in this process"),
+        (("sample", "--venue", "paper", "--price", "3"), "is for brokers"),
+        (("broker.alpaca", "--venue", "paper", "--price", "abc"), "above 0"),
+        (("broker.alpaca", "--venue", "paper", "--price", "-1"), "above 0"),
+        (("broker.alpaca", "--venue", "paper", "--price", "NaN"), "above 0"),
+    ],
+)
+def test_certify_refuses_options_that_make_no_sense(place, words, said):
+    done = run("plugins", "certify", *words)
+    assert done.exit_code != 0 and said in f"{done.output} {done.exception}"
+    assert not (place / "certificates").exists()
+
+
+def test_certify_names_the_emulator_that_is_not_installed(place, monkeypatch):
+    monkeypatch.setattr("trader.testing.certify.emulators", list)
+    done = run("plugins", "certify", "broker.alpaca")
+    assert isinstance(done.exception, PluginMissing)
+    assert "the emulator 'alpaca', which is not installed" in str(done.exception)
+    assert not (place / "certificates").exists()
+
+
+def test_a_suite_that_is_asked_in_part_certifies_nothing(place, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k bc_01")
+    done = run("plugins", "certify", "broker.paper")
+    assert isinstance(done.exception, PluginBroken) and "did not run whole" in str(done.exception)
+    assert not (place / "certificates").exists()
+
+
+def test_without_assertions_nothing_is_certified(place):
+    code = "from trader.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-O", "-c", code, "plugins", "certify", "broker.paper"],
+        capture_output=True, text=True, check=False, cwd=place,
+    )  # fmt: skip
+    assert done.returncode == 2 and "no case could fail" in done.stderr
+    assert not (place / "certificates").exists()
 
 
 def test_certify_names_what_it_does_not_find(place):
@@ -110,8 +216,9 @@ def test_a_plugin_with_a_problem_is_not_asked(paper):
 
 def test_live_refuses_a_broker_without_a_certificate_unless_somebody_takes_it_on(place, good, monkeypatch):
     settings = load(place / "settings.toml", overrides=['trading.mode="live"'])
-    with pytest.raises(Refused, match="paper: it has no certificate"):
+    with pytest.raises(Refused, match="paper: it has no certificate") as refused:
         refuse_uncertified(settings, catalogue())
+    assert "trader plugins certify broker.paper" in refused.value.todo
     accepted = load(place / "settings.toml", overrides=['trading.accept_uncertified=["paper"]'])
     refuse_uncertified(accepted, catalogue())
     certificate.write(place, good)

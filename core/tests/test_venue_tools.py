@@ -116,3 +116,11 @@ def test_a_client_library_of_another_version_says_what_is_supported_and_what_was
 def test_a_client_library_that_does_not_import_says_why():
     with pytest.raises(PluginBroken, match="does not import"):
         need("trader-x", "pytest", "1", "1000", "pytest.no_such_module")
+
+
+def test_a_client_library_that_raises_when_it_is_imported_says_why(tmp_path, monkeypatch):
+    (tmp_path / "broken_sdk.py").write_text("import sys\nsys.no_such_name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginBroken, match="does not import: AttributeError") as broken:
+        need("trader-x", "pytest", "1", "1000", "broken_sdk")
+    assert "Install pytest anew" in broken.value.todo

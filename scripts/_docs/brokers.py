@@ -54,7 +54,7 @@ def brokers() -> str:
 
 
 def _folder(plugin: Any) -> str:
-    folder = "brokers/" + plugin.distribution.removeprefix("trader-broker-")
+    folder: str = "brokers/" + plugin.distribution.removeprefix("trader-broker-")
     if not (ROOT / folder).is_dir():
         raise SystemExit(f"{plugin.label} does not lie in {folder}")
     return folder
@@ -93,7 +93,7 @@ def _said(value: Any, unit: str, missing: str) -> str:
 
 def _cases(plugins: Sequence[Any]) -> tuple[list[tuple[str, ...]], list[tuple[str, str, str]]]:
     """A row a case; and every reason for leaving one out, by its letter."""
-    from trader.testing.certify import title_of
+    from trader.testing.certify import place_of, title_of
     from trader.testing.conformance.broker import BrokerConformance
     from trader.testing.conformance.broker.venue import reason_to_skip
     from trader.testing.conformance.suite import number_of
@@ -101,7 +101,7 @@ def _cases(plugins: Sequence[Any]) -> tuple[list[tuple[str, ...]], list[tuple[st
     letters: dict[str, str] = {}
     by: dict[str, list[str]] = {}
     rows = []
-    for name in sorted((name for name in dir(BrokerConformance) if number_of(name)), key=_order):
+    for name in sorted((name for name in dir(BrokerConformance) if number_of(name)), key=place_of):
         cells = []
         for plugin in plugins:
             reason = reason_to_skip(plugin, getattr(BrokerConformance, name))
@@ -114,10 +114,3 @@ def _cases(plugins: Sequence[Any]) -> tuple[list[tuple[str, ...]], list[tuple[st
             cells.append(f"({letter})")
         rows.append((str(number_of(name)), title_of(name), *cells))
     return rows, [(f"({letter})", reason, ", ".join(by[reason])) for reason, letter in letters.items()]
-
-
-def _order(name: str) -> tuple[bool, str]:
-    from trader.testing.conformance.suite import number_of
-
-    number = str(number_of(name))
-    return not number.startswith("PL"), number

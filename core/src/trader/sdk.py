@@ -30,8 +30,11 @@ def need(who: str, distribution: str, least: str, below: str, module: str) -> Mo
         )
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise PluginBroken(f"{who}: {distribution} {found} is installed, and does not import: {error}") from error
+    except Exception as error:
+        raise PluginBroken(
+            f"{who}: {distribution} {found} is installed, and does not import: {type(error).__name__}: {error}",
+            todo=f"Install {distribution} anew, with what it needs itself.",
+        ) from error
 
 
 def _numbers(version: str) -> tuple[int, ...]:

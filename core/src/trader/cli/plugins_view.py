@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trader.errors import SettingsError
 from trader.plugins.catalogue import Catalogue, Plugin, status
 from trader.plugins.kinds import KINDS
 from trader.plugins.selection import books, pipeline
@@ -65,7 +66,7 @@ def as_facts(plugin: Plugin, told: Mapping[str, Any]) -> str:
         "hosts": ", ".join(permissions.hosts) or "none",
         "settings": f"[{told['settings']}]",
         "lock": told["lock"],
-        "certificate": told["certificate"] or f"none (trader plugins certify {plugin.name})",
+        "certificate": told["certificate"] or f"none (trader plugins certify {plugin.kind}.{plugin.name})",
     }
     return "\n".join([plugin.name, *(wrapped(f"  {label:<12}", text) for label, text in facts.items())])
 
@@ -83,7 +84,10 @@ def certified(plugin: Plugin, folder: Path) -> str:
 
     if not certificates.path_of(folder, plugin.kind, plugin.name).exists():
         return ""
-    found = certificates.read(folder, plugin.kind, plugin.name)
+    try:
+        found = certificates.read(folder, plugin.kind, plugin.name)
+    except SettingsError as error:
+        return f"not certified: {error.what}"
     wrong = certificates.problem(plugin, found)
     if wrong is not None or found is None:
         return f"not certified: {wrong}"

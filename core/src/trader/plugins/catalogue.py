@@ -40,7 +40,7 @@ class Plugin:
     capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
     permissions: Permissions = NOTHING_ASKED
     conformance: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """Where and with what its suite asks it: emulator, symbol, price, quantity, options."""
+    """Where and with what its suite asks it: emulator, its setup, symbol, price, quantity, options."""
     manifest: bool = False
     problem: str | None = None
     """Why it cannot be used, in words; None if nothing is known against it."""

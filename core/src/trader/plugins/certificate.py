@@ -1,13 +1,16 @@
 """A certificate: which cases of its conformance suite a plugin passed, as it was installed then.
 
 `trader plugins certify NAME` writes it beside the settings, as certificates/KIND.NAME.json. It holds for the very
-files, versions and Python that it names.
+files and client libraries that it names, and for that Python but for its last number. What was asked at a paper
+account, where most cases cannot be, is kept as certificates/KIND.NAME.paper.json, which live mode does not read.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
+import platform
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +21,10 @@ from trader.plugins.catalogue import Plugin
 from trader.plugins.lock import digest
 
 FOLDER = "certificates"
+PAPER = "paper"
+"""The venue of a certificate that was asked at somebody's paper account."""
+KIT = ("trader-core", "trader-emulators")
+"""They asked; that they changed since then does not change what was asked."""
 Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
 
 
@@ -44,7 +51,7 @@ class Certificate:
     sha256: str
     """Over the plugin's files, as in plugins.lock."""
     venue: str
-    """What it was asked at: the emulator's name, "simulated", or the venue's own "paper"."""
+    """What it was asked at: the emulator's name, "simulated", or a paper account, `PAPER`."""
     date: datetime
     versions: dict[str, str]
     """Of Python, trader-core, the emulators and the client libraries."""
@@ -59,14 +66,14 @@ class Certificate:
         return self.count("passed") > 0 and not self.count("failed")
 
 
-def path_of(folder: Path, kind: str, name: str) -> Path:
+def path_of(folder: Path, kind: str, name: str, venue: str = "") -> Path:
     """Where the certificate of a plugin lies; `folder` is that of the settings."""
-    return folder / FOLDER / f"{kind}.{name}.json"
+    return folder / FOLDER / f"{kind}.{name}{'.paper' if venue == PAPER else ''}.json"
 
 
 def write(folder: Path, certificate: Certificate) -> Path:
     """Write it, whole or not at all."""
-    path = path_of(folder, certificate.kind, certificate.name)
+    path = path_of(folder, certificate.kind, certificate.name, certificate.venue)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     text = json.dumps({**asdict(certificate), "date": certificate.date.isoformat()}, indent=2) + "\n"
@@ -91,7 +98,7 @@ def read(folder: Path, kind: str, name: str) -> Certificate | None:
         raise SettingsError(
             f"The certificate cannot be read: {error}.",
             where=f"{FOLDER}/{path.name}",
-            todo=f"Write it anew: trader plugins certify {name}",
+            todo=f"Write it anew: trader plugins certify {kind}.{name}",
         ) from error
 
 
@@ -100,7 +107,20 @@ def problem(plugin: Plugin, certificate: Certificate | None) -> str | None:
     if certificate is None:
         return "it has no certificate"
     if not certificate.passed:
-        return f"{certificate.count('failed')} cases failed on {certificate.date:%Y-%m-%d}"
+        return f"cases failed on {certificate.date:%Y-%m-%d}: {certificate.count('failed')}"
     if (certificate.distribution, certificate.version) != (plugin.distribution, plugin.version):
         return f"its certificate is of {certificate.distribution} {certificate.version}"
-    return None if certificate.sha256 == digest(plugin) else "its files changed since it was certified"
+    if certificate.sha256 != digest(plugin):
+        return "its files changed since it was certified"
+    other = [f"{name} {was}" for name, was in certificate.versions.items() if name not in KIT and not _same(name, was)]
+    return f"it was certified with {', '.join(other)}, which is not what is installed" if other else None
+
+
+def _same(name: str, version: str) -> bool:
+    """Whether this is what runs here now."""
+    if name == "python":
+        return version.split(".")[:2] == platform.python_version().split(".")[:2]
+    try:
+        return importlib.metadata.version(name) == version
+    except importlib.metadata.PackageNotFoundError:
+        return False

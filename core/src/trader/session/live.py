@@ -57,8 +57,9 @@ class Runner:
         self._due = True
         self.stale = not book.met
         """Whether everything must be reconciled before the next decision."""
-        self._broken = self._clocks_differ = False
+        self._broken = False
         """Whether the store failed in the middle of something: memory is not to be believed."""
+        self._clocks_differ = False
         now = self._now()
         self.last_beat = now
         self._next_beat = now
@@ -206,7 +207,8 @@ class Runner:
         ahead = max((asked - there).total_seconds(), (there - heard).total_seconds())
         differs = ahead > self.settings.heartbeat.clock_limit_seconds
         if differs and not self._clocks_differ:
-            text = f"The clock of book '{self.book.name}'s broker says {there}, this machine's says {heard}."
+            says = f"Clocks differ: the broker of book '{self.book.name}' says {there}, this machine says {heard}."
+            text = f"{says} Set the one that is wrong."
             self.session.alerts.raise_(Severity.ERROR, "clock_differs", text, same=f"{self.book.name} {there}")
         self._clocks_differ = differs
 

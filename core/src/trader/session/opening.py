@@ -71,8 +71,8 @@ def refuse_uncertified(settings: Settings, installed: Catalogue) -> None:
         raise Refused(
             f"Not certified: {'; '.join(f'{name}: {problem}' for name, problem in wrong.items())}.",
             where=settings.raw.origin(("trading", "mode")),
-            todo=f"Certify it: {', '.join(f'trader plugins certify {name}' for name in wrong)}. Or take it on yourself:"
-            f" accept_uncertified = {list(wrong)} in [trading].",
+            todo=f"Certify it: {', '.join(f'trader plugins certify broker.{name}' for name in wrong)}. Or take it on"
+            f" yourself: accept_uncertified = {list(wrong)} in [trading].",
         )
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from trader.clock import Clock, SystemClock
-from trader.errors import PluginMissing
+from trader.errors import PluginBroken, PluginMissing
 from trader.simulation.faults import Faults
 from trader.simulation.faulty import FaultyVenue
 
@@ -130,10 +130,23 @@ def emulators() -> list[str]:
 
 
 def emulate(name: str, setup: Setup | None = None) -> EmulatedVenue:
-    """Start a venue; close() ends it. PluginMissing if there is none of that name; OSError if its port is taken."""
+    """Start a venue; close() ends it.
+
+    Raises:
+        PluginMissing: there is none of that name.
+        PluginBroken: it does not import.
+        OSError: its port is taken.
+    """
     points = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
     if name not in points:
         there = ", ".join(sorted(points)) or "none (trader-emulators brings some)"
         raise PluginMissing(f"There is no emulator {name!r}; there is {there}.")
-    venue: EmulatedVenue = importlib.import_module(points[name].value).emulate(setup or Setup())
+    try:
+        module = importlib.import_module(points[name].value)
+    except Exception as error:
+        raise PluginBroken(
+            f"The emulator {name!r} ({points[name].value}) does not import: {type(error).__name__}: {error}",
+            todo="Install the distribution that brings it anew, with what it needs.",
+        ) from error
+    venue: EmulatedVenue = module.emulate(setup or Setup())
     return venue

@@ -10,24 +10,44 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from trader.clock import SystemClock
 from trader.cycle.market import check_bars, instant, instant64
 from trader.errors import DataError
 from trader.model import Bars, Unavailable
 from trader.session.assemble import ALWAYS
 from trader.testing.conformance.suite import Conformance, Made
+from trader.testing.emulation import Setup, emulate
 
 VALUES = ("open", "high", "low", "close", "volume")
 
 
 class DataSourceConformance(Conformance):
     """DS-01 to DS-09. `span`: what is asked for; `unknown`: a symbol that it does not have; `asked`: symbols that it
-    has, else the first three. A source with a network far end is given one that answers, by `prepare` and `options`."""
+    has, else the first three. A source with a network far end is given one that answers: `emulator`, or by `prepare`
+    and `options`."""
 
     kind = "data_source"
     timeframe: ClassVar[str] = "1d"
     span: ClassVar[tuple[datetime, datetime]] = ALWAYS
     asked: ClassVar[Sequence[str]] = ()
     unknown: ClassVar[str] = "NO-SUCH-SYMBOL"
+    emulator: ClassVar[str] = ""
+    """The venue's emulator (an entry point of `trader.emulators`): it is asked there, about the last 60 days."""
+
+    @pytest.fixture(autouse=True)
+    def _at_its_emulator(self) -> Iterator[None]:
+        """A venue of this case's own, and what its settings and keys must be to come there."""
+        if not self.emulator:
+            yield
+            return
+        venue = emulate(self.emulator, Setup())
+        known = self.loaded().settings.model_fields
+        there = {key: value for key, value in venue.options.items() if key in known}
+        now = SystemClock().now()
+        self.options, self.secrets = {**self.options, **there}, dict(venue.secrets)  # type: ignore[misc]
+        self.now, self.span = now, (now - timedelta(days=60), now)  # type: ignore[misc]
+        yield
+        venue.close()
 
     @pytest.fixture(autouse=True)
     def _closed_again(self) -> Iterator[None]:

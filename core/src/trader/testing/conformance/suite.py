@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -77,6 +78,8 @@ class Conformance:
     """Number of a case -> why it does not hold for this plugin, in writing."""
     now: ClassVar[datetime] = START
     """Where the clock stands."""
+    folder: ClassVar[str] = ""
+    """Of a settings file: paths in the options are read from there. Empty: from a new folder, see `prepare`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -134,7 +137,8 @@ class Conformance:
     def world(self, seed: int = 0) -> World:
         """A world on this case's folder; a second one finds there what the first one left."""
         listed = dict.fromkeys(self.found().permissions.secrets, "not-a-secret")
-        return fake_world(self.root, secrets={**listed, **self.secrets}, seed=seed, now=self.now)
+        world = fake_world(self.root, secrets={**listed, **self.secrets}, seed=seed, now=self.now)
+        return replace(world, root=Path(self.folder)) if self.folder else world
 
     def door(self, world: World) -> Door:
         """The env of the instance, with the secrets that the manifest lists."""

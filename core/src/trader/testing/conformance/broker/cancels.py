@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from trader.model import Accepted, OrderRef, OrderState, Rejected, Unknown
-from trader.testing.conformance.broker.venue import BrokerSuite, deadline, needs, ref
+from trader.testing.conformance.broker.venue import ENDED, BrokerSuite, deadline, needs, ref
 from trader.testing.emulation import Mishap
-
-ENDED = {OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED}
 
 
 class CancelCases(BrokerSuite):
@@ -21,12 +19,12 @@ class CancelCases(BrokerSuite):
         request = self.market(broker)
         broker.submit(request)
         self.filled(broker, request)
-        self.eventually(lambda: broker.order(ref(request)).state is OrderState.FILLED, "the order filled")
+        self.eventually(lambda: self.shown(broker, request).state is OrderState.FILLED, "the order filled")
         outcome = broker.cancel(ref(request))
         assert isinstance(outcome, Rejected) and outcome.kind in ("closed", "not_found"), (
             f'Expected Rejected("closed") or Rejected("not_found"), was {outcome!r}.'
         )
-        assert broker.order(ref(request)).state is OrderState.FILLED, "The cancel changed a filled order."
+        assert self.shown(broker, request).state is OrderState.FILLED, "The cancel changed a filled order."
 
     def test_bc_39_a_cancel_of_what_never_was_says_so(self) -> None:
         """Rejected("not_found" or "closed") (F33)."""
@@ -41,25 +39,25 @@ class CancelCases(BrokerSuite):
         """Nobody answers, nothing happened: Unknown; the order works, and a second cancel ends it."""
         broker, request = self._waiting()
         assert isinstance(self._cancel(broker, request, Mishap.LOST), Unknown)
-        assert broker.order(ref(request)).state not in ENDED, "The order is gone, and the cancel never arrived."
+        assert self.shown(broker, request).state not in ENDED, "The order is gone, and the cancel never arrived."
         assert isinstance(broker.cancel(ref(request)), Accepted)
-        self.eventually(lambda: broker.order(ref(request)).state in ENDED, "the order gone")
+        self.eventually(lambda: self.shown(broker, request).state in ENDED, "the order gone")
 
     @needs("wire")
     def test_bc_41_a_cancel_whose_answer_was_lost_is_unknown(self) -> None:
         """Nobody answers, the order is gone: Unknown, and order says what is true (F10)."""
         broker, request = self._waiting()
         assert isinstance(self._cancel(broker, request, Mishap.LOST_REPLY), Unknown)
-        self.eventually(lambda: broker.order(ref(request)).state in ENDED, "the order gone")
+        self.eventually(lambda: self.shown(broker, request).state in ENDED, "the order gone")
 
     @needs("wire")
     def test_bc_42_a_cancel_that_failed_is_no_refusal(self) -> None:
-        """5xx, a proxy's page, half an answer, a broken connection: Unknown, never Rejected."""
+        """5xx, a proxy's page, a broken connection: Unknown, never Rejected."""
         broker, request = self._waiting()
         for mishap in (Mishap.FAILED, Mishap.HTML, Mishap.RESET):
             outcome = self._cancel(broker, request, mishap)
             assert isinstance(outcome, Unknown), f"{mishap}: expected Unknown, was {outcome!r}."
-        assert broker.order(ref(request)).state not in ENDED, "The order is gone, and no cancel arrived."
+        assert self.shown(broker, request).state not in ENDED, "The order is gone, and no cancel arrived."
 
     @needs("wire")
     def test_bc_43_a_cancel_is_one_request(self) -> None:
@@ -69,13 +67,13 @@ class CancelCases(BrokerSuite):
             before = self.venue.requests("cancel")
             self._cancel(broker, request, mishap)
             sent = self.venue.requests("cancel") - before
-            assert sent <= 1, f"{mishap}: expected one request, was {sent}."
+            assert sent == 1, f"{mishap}: expected one request, was {sent}."
 
     @needs("cancel_all")
     def test_bc_44_cancels_all_in_every_id_space(self) -> None:
         """Plain orders, conditional orders and a person's: nothing works after it. Also where there is nothing."""
         broker = self.open()
-        if not hasattr(broker, "cancel_all"):
+        if not self.found().manifest and not hasattr(broker, "cancel_all"):
             pytest.skip("not asked: it has no trader.protocols.HasCancelAll, and no manifest that says so")
         assert isinstance(broker.cancel_all(), Accepted), "With nothing to cancel: expected Accepted."
         broker.submit(self.limit(broker, 1))

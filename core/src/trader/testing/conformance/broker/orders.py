@@ -18,12 +18,10 @@ from trader.model import (
     Unavailable,
     Unknown,
 )
-from trader.testing.conformance.broker.venue import EPOCH, BrokerSuite, call, needs, ref
+from trader.testing.conformance.broker.venue import EPOCH, MANY, BrokerSuite, call, needs, ref
 
 SEEN = {OrderState.WORKING, OrderState.FILLED, OrderState.UNKNOWN, OrderState.CANCEL_SENT}
 GONE = {OrderState.CANCELED, OrderState.CANCEL_SENT, OrderState.FILLED, OrderState.EXPIRED}
-MANY = 120
-"""More working orders than a venue's page shows."""
 
 
 class OrderCases(BrokerSuite):
@@ -62,8 +60,8 @@ class OrderCases(BrokerSuite):
         broker.submit(request)
         outcome = broker.cancel(ref(request))
         assert isinstance(outcome, Accepted), f"Expected Accepted, was {outcome!r}."
-        found = broker.order(ref(request))
-        assert isinstance(found, OrderReport) and found.state in GONE, f"Expected it canceled, was {found!r}."
+        found = self.shown(broker, request)
+        assert found.state in GONE, f"Expected it canceled, was {found!r}."
         stray = OrderRef("t0", broker.key("t0"), self.about)
         for asked in (ref(request), stray):
             answer = call("cancel", broker.cancel, asked)
@@ -107,7 +105,7 @@ class OrderCases(BrokerSuite):
         request = self.limit(broker, quantity=quantity, limit_price=price)
         outcome = broker.submit(request)
         assert isinstance(outcome, Accepted), f"Expected Accepted, was {outcome!r}."
-        found = broker.order(ref(request))
+        found = self.shown(broker, request)
         assert (found.quantity, found.limit_price) == (quantity, price), f"Sent {quantity} at {price}, was {found!r}."
         if self.emulated:
             (there,) = self.venue.venue.accepted
@@ -140,7 +138,7 @@ class OrderCases(BrokerSuite):
         self.venue.venue.manual_trade(self.about, request.side, self.size)
         self.trade(broker)
         self.eventually(lambda: [fill for fill in broker.fills(EPOCH) if fill.key != request.key], "the trade by hand")
-        found = broker.order(ref(request))
+        found = self.shown(broker, request)
         assert found.state is OrderState.CANCELED, f"Expected it canceled, was {found!r}."
         held = {position.symbol: position.quantity for position in broker.positions()}
         assert set(held) == {self.about} and held[self.about] > 0, f"Expected a position, was {held}."

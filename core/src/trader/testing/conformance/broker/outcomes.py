@@ -24,7 +24,7 @@ class OutcomeCases(BrokerSuite):
 
     @needs("wire")
     def test_bc_50_arrives_later(self) -> None:
-        """F18: Unknown, not there at first, there two seconds later."""
+        """F18: Unknown; the order is there two seconds later, and it is one."""
         broker, request, _ = self._meets(Mishap.LATE, Unknown)
         SystemClock().sleep(2.0)
         self._known(broker, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trader.model import Accepted, Fill, Idle, OrderReport, OrderState, Reset
-from trader.testing.conformance.broker.venue import EPOCH, BrokerSuite, Reader, needs, ref
+from trader.testing.conformance.broker.venue import EPOCH, BrokerSuite, Reader, needs
 
 
 class StreamCases(BrokerSuite):
@@ -67,7 +67,7 @@ class StreamCases(BrokerSuite):
         self.venue.drop_streams()
         self.trade(broker, self.tick_price(broker, "0.75"))
         self.eventually(lambda: self._resets(reader) > resets, "a Reset after the break", 15.0)
-        self.eventually(lambda: broker.order(ref(request)).state is OrderState.FILLED, "the order filled")
+        self.eventually(lambda: self.shown(broker, request).state is OrderState.FILLED, "the order filled")
         assert [fill for fill in broker.fills(EPOCH) if fill.key == request.key], "Its fill is not there."
 
     @needs("wire", "streams")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -15,14 +16,16 @@ from msgspec import structs
 
 from trader.clock import SystemClock
 from trader.env import CALL, World
-from trader.errors import PluginMissing, UsageError
+from trader.errors import PluginError, TraderError, UsageError
 from trader.model import (
     Account,
     Bars,
     Fill,
     Instrument,
     OrderRef,
+    OrderReport,
     OrderRequest,
+    OrderState,
     OrderType,
     Purpose,
     Side,
@@ -42,14 +45,17 @@ PATIENCE = 1.0
 """Seconds that a call has in a case where nobody answers."""
 SOON = 5.0
 """Seconds within which what happened at the venue must be seen."""
+MANY = 120
+"""More orders, or executions, than a venue's page shows."""
+ENDED = {OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED}
 NAN = float("nan")
 
 
 # ---- what a case needs, and what a manifest says ---------------------------------------------------------------------
 def needs(*words: str) -> Callable[[T], T]:
     """Ask this case only of brokers whose manifest declares it: "wire", "streams", "cancel_all", "cash_events",
-    "needs_bars", "keys" (ids that are refused when they come again), "type:stop", "tif:ioc"; "market": the case moves
-    it."""
+    "needs_bars", "rate_headers", "keys" (ids that are refused when they come again), "secrets" (it wants some),
+    "type:stop", "tif:ioc"; "market": the case moves it."""
 
     def mark(case: T) -> T:
         case.needs = words  # type: ignore[attr-defined]
@@ -80,6 +86,8 @@ def _lacks(plugin: Plugin, word: str) -> str | None:
     if kind == "keys":
         policy = can.get("id_policy", "forever")
         return 'id_policy = "none": the venue takes a key as often as it comes' if policy == "none" else None
+    if kind == "secrets":
+        return None if plugin.permissions.secrets or not plugin.manifest else "secrets = []: it wants no keys"
     if kind in ("type", "tif"):
         name = {"type": "order_types", "tif": "time_in_force"}[kind]
         listed = can.get(name)
@@ -107,6 +115,8 @@ class BrokerSuite(Conformance):
     account must be clean; what a case leaves working is cancelled."""
     own_price: ClassVar[str] = ""
     """Where the symbol stands there."""
+    own_folder: ClassVar[str] = ""
+    """Folder of the settings file beside which its keys lie (`.env`, `.secrets.toml`)."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -131,12 +141,14 @@ class BrokerSuite(Conformance):
         self._venue: EmulatedVenue | None = None
         self._tape: list[tuple[float, float]] = []
         yield
-        for made in self._opened:
-            if self.own:
-                _clean(made.object)
-            made.object.close()
-        if self._venue is not None:
-            self._venue.close()
+        try:
+            for made in self._opened:
+                if self.own:
+                    _clean(made.object)
+                made.object.close()
+        finally:
+            if self._venue is not None:
+                self._venue.close()
 
     # ---- the venue ---------------------------------------------------------------------------------------------------
     @classmethod
@@ -175,8 +187,9 @@ class BrokerSuite(Conformance):
             setup = Setup(prices={self.about: float(self.at)}, patience=5.0, **self.asked_with().get("setup", {}))
             try:
                 self._venue = emulate(self.emulated, setup)
-            except PluginMissing as error:
-                pytest.fail(f"{error} Name one in the manifest: [broker.{self.found().name}.conformance] emulator.")
+            except PluginError as error:
+                table = f"[broker.{self.found().name}.conformance]"
+                pytest.fail(f"{error} Install the distribution that brings it, or name another in {table} emulator.")
         return self._venue
 
     @property
@@ -193,7 +206,7 @@ class BrokerSuite(Conformance):
     def world(self, seed: int = 0) -> World:
         """On the machine's clock where the venue is on it, with the keys that the venue takes."""
         if self.own:
-            return World(self.root, self.root / "var", seed=seed, moment="conformance")
+            return World(Path(self.own_folder or self.root), self.root / "var", seed=seed, moment="conformance")
         if not self.emulated:
             return super().world(seed)
         listed = dict.fromkeys(self.found().permissions.secrets, "not-a-secret")
@@ -223,13 +236,19 @@ class BrokerSuite(Conformance):
         return made_bars(columns[0], open=columns[0], volume=columns[1], start=START - timedelta(days=1))
 
     # ---- the broker --------------------------------------------------------------------------------------------------
+    def made(self) -> Made:
+        """One instance. A broker that cannot be made fails the case: it is left out by the manifest only."""
+        try:
+            return self.provided(self.world())
+        except TraderError as error:
+            pytest.fail(f"It cannot be made: {error.what} See PL-03 to PL-05.")
+
     def open(self, made: Made | None = None) -> Any:
-        """An opened broker."""
+        """An opened broker. One that does not open fails the case, as above."""
         made = made or self.made()
         self._opened.append(made)
         answer = made.object.open()
-        if not isinstance(answer, Account):
-            pytest.skip(f"not asked: it does not open ({answer!r}), see BC-01")
+        assert isinstance(answer, Account), f"It does not open: expected an Account, was {answer!r}. See BC-01."
         if not self._tape:
             self.trade(made.object)
         return made.object
@@ -284,6 +303,12 @@ class BrokerSuite(Conformance):
             broker, number, **{"type": OrderType.STOP, "time_in_force": lasting,
             "stop_price": self.tick_price(broker, "1.25"), **change},
         )  # fmt: skip
+
+    def shown(self, broker: Any, request: OrderRequest) -> OrderReport:
+        """What the venue says of the order of a request."""
+        found = broker.order(ref(request))
+        assert isinstance(found, OrderReport), f"Expected the order {request.key}, was {found!r}."
+        return found
 
     def filled(self, broker: Any, request: OrderRequest, price: Decimal | None = None) -> list[Fill]:
         """The fills of a request, once the market has traded."""
