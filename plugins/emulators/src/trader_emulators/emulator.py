@@ -192,11 +192,13 @@ class Emulator:
         """How many came so far."""
         return self._requests[call]
 
-    def arrived(self, call: str) -> Mishap | None:
-        """For the server: a request of a call is here; what happens to it. None: nothing unusual."""
+    def arrived(self, call: str, *also: str) -> Mishap | None:
+        """For the server: a request is here that serves a call, and perhaps others too; what happens to it. None:
+        nothing unusual."""
+        calls = (call, *also)
         with self._lock:
-            self._requests[call] += 1
-            waiting = self._mishaps[call]
+            self._requests.update(calls)
+            waiting = next((self._mishaps[name] for name in calls if self._mishaps[name]), None)
             meets = waiting.popleft() if waiting else None
             if meets is not None:
                 return meets

@@ -138,12 +138,12 @@ class Product(HttpEmulator):
         """Whole seconds until the venue takes requests again, one at least."""
         return max(1, math.ceil(self.reopens))
 
-    def arrived(self, call: str) -> Mishap | None:
+    def arrived(self, call: str, *also: str) -> Mishap | None:
         now = self.clock.monotonic()
         self._weights.append(now)
         while self._weights[0] <= now - 60:
             self._weights.popleft()
-        return super().arrived(call)
+        return super().arrived(call, *also)
 
     def headers(self) -> dict[str, str]:
         limit, left, seconds = self.allowance

@@ -27,7 +27,7 @@ class Gate:
     def _ask(self, calls: tuple[str, ...], work: Callable[..., Any], *args: Any, failed: Any = None) -> Any:
         """The answer of `work`, or `failed` and why in last_error. `calls`: what the request may serve."""
         emulator = self._emulator
-        mishap = emulator.came(*calls) if calls else None
+        mishap = emulator.arrived(*calls) if calls else None
         if mishap in {Mishap.LOST, Mishap.LOST_REPLY, Mishap.LATE} and emulator.patience:
             emulator.wait(emulator.patience)
         if mishap in {Mishap.RESET, Mishap.RESET_AFTER}:

@@ -102,7 +102,7 @@ class Trades(Gate):
         asked = self._query((), self._read, request)
         if asked is None:
             return None
-        mishap = emulator.came(*(("cancel", "cancel_all") if asked.action == REMOVE else ("submit",)))
+        mishap = emulator.arrived(*(("cancel", "cancel_all") if asked.action == REMOVE else ("submit",)))
         if mishap is None:
             try:
                 with emulator.desk:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any, ClassVar
 
-from msgspec import structs
 from trader.errors import UsageError
-from trader.model import ZERO, Accepted, Fill, Idle, Instrument, OrderRequest, Side, Struct
+from trader.model import ZERO, Accepted, Fill, Instrument, OrderRequest, Side
 from trader.simulation import Terms
 from trader.simulation.fees import Percentage
 from trader.simulation.floor import Ids, VenueOrder
-from trader.testing.emulation import Mishap, Setup
+from trader.testing.emulation import Setup
 
-from trader_emulators.emulator import Emulator, Unanswered
+from trader_emulators.emulator import Emulator
 from trader_emulators.mt5.book import Book, CloseBy, Holding, Sender, number_of, order_ticket
 from trader_emulators.mt5.constants import BY_HAND, BY_STOP_LOSS, BY_TAKE_PROFIT
 from trader_emulators.mt5.server import Server
@@ -154,26 +153,6 @@ class Mt5Emulator(Emulator):
         """Every rpyc connection breaks; the terminal stays as it is."""
         self._server.drop()
 
-    # ---- the wire ----------------------------------------------------------------------------------------------------
-    def came(self, *calls: str) -> Mishap | None:
-        """A request is here that serves these calls, the first above all; what happens to it."""
-        with self._lock:
-            chosen = next((call for call in calls if self._mishaps[call]), calls[0])
-            for call in calls:
-                self._requests[call] += call != chosen
-            return self.arrived(chosen)
-
-    def ask(self, method: Callable[..., Any], *args: Any) -> Any:
-        """As of every emulator; whatever else a faulty venue raises or says is an answer that makes no sense."""
-        try:
-            answer = super().ask(method, *args)
-        except (ValueError, LookupError, RuntimeError) as error:
-            raise Unanswered(Mishap.GARBAGE) from error
-        nouns = answer if isinstance(answer, list | tuple) else [answer]
-        if any(_makes_no_sense(noun) for noun in nouns):
-            raise Unanswered(Mishap.GARBAGE)
-        return answer
-
     def wait(self, seconds: float) -> bool:
         """Let time pass; False: the emulator was closed meanwhile."""
         return not self._stopping.wait(seconds)
@@ -279,9 +258,3 @@ class Mt5Emulator(Emulator):
             sender = Sender(order_ticket(outcome.venue_id), held.identifier, held.sender.magic, comment, reason)
             self.sent[id(order)] = Sent(order, sender)
             self.venue.tick({held.symbol: price})
-
-
-def _makes_no_sense(noun: Struct) -> bool:
-    return isinstance(noun, Idle) or any(
-        isinstance(value, Decimal) and value.is_nan() for value in structs.astuple(noun)
-    )

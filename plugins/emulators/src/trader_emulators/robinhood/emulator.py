@@ -61,14 +61,9 @@ class RobinhoodEmulator(HttpEmulator):
         self.doorman.revoke()
 
     # ---- the wire ----------------------------------------------------------------------------------------------------
-    def arrived(self, call: str) -> Mishap | None:
+    def arrived(self, call: str, *also: str) -> Mishap | None:
         """A request of the list of orders counts, and fails, for whatever it may have been asked for."""
-        if call != "orders":
-            return super().arrived(call)
-        with self._lock:
-            waiting = next((name for name in LISTED if self._mishaps[name]), "orders")
-            self._requests.update(name for name in LISTED if name != waiting)
-            return super().arrived(waiting)
+        return super().arrived(*(LISTED if call == "orders" else (call, *also)))
 
     def authorized(self, asked: Asked, call: str) -> Answer | None:
         if asked.headers.get("host", "").partition(":")[0] not in HOSTS:
