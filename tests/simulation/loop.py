@@ -52,7 +52,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle._scheduled = False
             ready.append(handle)
             timers.add(id(handle))
-        turn = self._drawn([ready.popleft() for _ in range(len(ready))])
+        turn = [*ready]
+        ready.clear()
+        if len(turn) > 1:
+            turn = self._drawn(turn)
         for handle in turn:
             if not handle._cancelled:
                 if id(handle) in timers:

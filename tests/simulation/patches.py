@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from .world import SimWorld
 
 _load = cache(loading.load)
-STANDING = "SELECT count(*), count(lifted_at) FROM block"
-WAITING = "SELECT count(*), max(id) FROM command WHERE state = 'waiting'"
 TEXTS = {"locked": "database is locked", "full": "database or disk is full"}
 
 
@@ -52,8 +50,8 @@ def doors(world: SimWorld) -> Iterator[None]:
         put(Store, "reading", _reading(world, Store.reading))
         put(loading, "check_object", _once_a_type(shape.check_object))
         put(loading, "optional_protocols", _once_a_type(shape.optional_protocols))
-        put(blocks, "standing", _remembered(world, blocks.standing, STANDING))
-        put(commands, "waiting", _remembered(world, commands.waiting, WAITING))
+        put(blocks, "standing", _remembered(world, blocks.standing))
+        put(commands, "waiting", _remembered(world, commands.waiting))
         put(InstanceLock, "acquire", _acquire(world, InstanceLock.acquire))
         put(Alerts, "raise_", _raise(world, Alerts.raise_))
         put(logging, "lastResort", _Log(world) if world.logged else logging.NullHandler())
@@ -143,17 +141,17 @@ def _reading(world: SimWorld, real: Callable[..., Any]) -> Callable[..., Any]:
     return reading
 
 
-def _remembered(world: SimWorld, real: Callable[[Store], list[Any]], changes: str) -> Callable[[Store], list[Any]]:
-    """The same question has the same answer until what it asks for changes. `changes`: a query that shows whether."""
-    memory: list[Any] = [None, []]
+def _remembered(world: SimWorld, real: Callable[[Store], list[Any]]) -> Callable[[Store], list[Any]]:
+    """The same question has the same answer until somebody commits."""
+    then, known = -1, list[Any]()
 
     def ask(store: Store) -> list[Any]:
+        nonlocal then, known
         if world.process is not None and store is not world.person:
             world.process.touch()
-        now = world.rows(changes)
-        if memory[0] != now:
-            memory[:] = [now, real(store)]
-        return list(memory[1])
+        if then != world.commits:
+            then, known = world.commits, real(store)
+        return list(known)
 
     return ask
 

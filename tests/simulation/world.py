@@ -68,6 +68,7 @@ class SimWorld:
         """The database as other programs see it; opened when one of them needs it."""
         self.people: People | None = None
         self.phase = 1
+        self.commits = 0
         self._reader: sqlite3.Connection | None = None
         self._windows: list[tuple[float, float, str]] = []
 
@@ -184,6 +185,7 @@ class SimWorld:
 
     def written(self) -> None:
         """Somebody committed."""
+        self.commits += 1
         self.note("commit")
         self.happened()
 

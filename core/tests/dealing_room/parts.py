@@ -144,6 +144,9 @@ class Wants:
     def on_fill(self, fill):
         self._hear("fill", fill)
 
+    def on_refusal(self, order, refusal):
+        self._hear("refusal", order, refusal)
+
     def on_connection(self, name, connected, reason):
         self._hear("connection", name, connected, reason)
 

@@ -198,6 +198,35 @@ def test_a_stream_that_is_full_of_somebody_elses_fills_is_booked_by_the_policy(m
     room.play(story)
 
 
+@pytest.mark.parametrize("told_of", ["trade", "order"])
+def test_F102_somebody_trades_while_orders_wait_at_the_gate(make_room, told_of):
+    """What limits have not seen lets nothing out that adds risk; it is booked, and then decided anew."""
+    room = make_room(symbols=("AAA", "BBB", "CCC"), stream=True, reconcile="interval_seconds = 900")
+
+    def meanwhile(_order):
+        room.venue.manual_trade("BBB", Side.BUY, D(30))
+        if told_of == "trade":
+            room.trade(BBB=100.0)
+
+    async def story():
+        await room.hold("AAA", 0.3)
+        await room.sleep(2)
+        room.want |= {"AAA": 0.1, "BBB": 0.1, "CCC": 0.1}
+        room.before["submit"] = lambda order: meanwhile(order) if room.before.pop("submit") else None
+        room.line("SUBMIT", Late(1.0))  # its answer takes ten seconds, in which the stream speaks
+        await room.cycle()
+        states = {one["symbol"]: one["state"] for one in room.orders()[1:]}
+        assert states["BBB"] == states["CCC"] == "not_sent" and states["AAA"] not in ("not_sent", "denied")
+        refused = [refusal for _, refusal in room.heard["refusal"]]
+        assert {one.rule for one in refused} == {"limits"} and "limits have not seen buy 30 BBB" in refused[0].reason
+        room.trade()
+        await room.until(lambda: room.held("BBB") == 30, seconds=30)
+        await room.cycle()
+        assert {one["symbol"]: one["quantity"] for one in room.orders()[4:]} == {"BBB": 70, "CCC": 100}
+
+    room.play(story)
+
+
 def test_one_cycle_is_decided_though_a_stream_connects_meanwhile(make_room, monkeypatch):
     """`run --once`: a stream's first word makes the book ask everything first. It is no reason to end undecided."""
     real = Session.run

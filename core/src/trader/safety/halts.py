@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from trader.errors import StoreError
-from trader.model import OrderRequest, Refusal
+from trader.model import Fill, OrderReport, OrderRequest, Refusal
 from trader.store.blocks import Block, Level
 
 
@@ -89,6 +89,38 @@ class Halts:
         return None
 
 
+class Unseen:
+    """The gate's check that limits saw all that is known. They are asked once, of a whole plan; while its orders wait
+    for their turn a stream may tell of somebody else's trade, that is booked only after them. Until then, nothing that
+    adds risk leaves.
+
+    `increases(order)`: whether an order adds risk; `is_news(fact)`: whether positions and limits still know nothing of
+    it (set both before the first order).
+    """
+
+    def __init__(self) -> None:
+        self.increases: Callable[[OrderRequest], bool] = _always
+        self.is_news: Callable[[Fill | OrderReport], bool] = _always
+        self._heard: tuple[Fill | OrderReport, ...] = ()
+
+    def hear(self, fact: Fill | OrderReport) -> None:
+        """It waits to be booked."""
+        self._heard = (*self._heard, fact)
+
+    def clear(self) -> None:
+        """What was heard is booked before anything else is decided."""
+        self._heard = ()
+
+    def refuse(self, order: OrderRequest) -> Refusal | None:
+        """The gate's last look."""
+        if self._heard and self.increases(order):
+            for fact in self._heard:
+                if self.is_news(fact):
+                    what = f"{fact.side} {fact.quantity:f} {fact.symbol} ({fact.venue_id or fact.key})"
+                    return Refusal(0, f"limits have not seen {what} yet", 0.0, 0.0, "limits")
+        return None
+
+
 class Alone:
     """The gate's check that this is still the one session on its database: a lease that ran out may be another's."""
 
@@ -103,7 +135,7 @@ class Alone:
         return Refusal(0, "the lease on the database has run out", 0.0, left, "lease")
 
 
-def _always(_order: OrderRequest) -> bool:
+def _always(_what: object) -> bool:
     return True
 
 

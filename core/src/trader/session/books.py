@@ -16,7 +16,7 @@ from trader.orders.blotter import UNCERTAIN
 from trader.orders.journal import Move
 from trader.orders.lifecycle import TERMINAL
 from trader.plugins import Observers, Provided, describe_fault
-from trader.safety.halts import Halts
+from trader.safety.halts import Halts, Unseen
 from trader.session.assemble import Assembled
 from trader.session.engine import Engine, Report
 from trader.session.summary import BookSummary, Line
@@ -33,12 +33,13 @@ class Book:
         parts: Assembled,
         engine: Engine,
         brakes: Halts,
+        unseen: Unseen,
         *,
         observers: Callable[[], Observers],
         alerts: Alerts,
         log: Any,
     ) -> None:
-        self.parts, self.engine, self.brakes = parts, engine, brakes
+        self.parts, self.engine, self.brakes, self.unseen = parts, engine, brakes, unseen
         self.met = True
         """Whether journal and venue agreed at the start."""
         self.name = parts.name

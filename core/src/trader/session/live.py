@@ -138,6 +138,7 @@ class Runner:
         report, at = Report(), self.session.world.clock.now()
         self.engine.settle_late(report, at)
         fills = []
+        self.book.unseen.clear()
         while self.events:
             event = self.events.popleft()
             if isinstance(event, Fill):
@@ -321,10 +322,16 @@ class Runner:
             if isinstance(event, Reset):
                 self.reconcile_soon()
             elif isinstance(event, Fill | OrderReport) and asking.fits_a_stream(event):
-                self.events.append(event)
-                self._wake.set()
+                self._heard(event)
             elif not isinstance(event, Idle | Account):
                 self.reconcile_soon()  # nonsense: something may have been missed
+
+    def _heard(self, event: Fill | OrderReport) -> None:
+        self.events.append(event)
+        if self.engine.reconciler.surprising(event):
+            self.book.unseen.hear(event)
+            self.stale |= isinstance(event, OrderReport)  # only a query shows all of somebody else's orders
+        self._wake.set()
 
 
 def _thread_lane(name: str, timeout: float, workers: int) -> Lane:

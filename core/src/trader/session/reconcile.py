@@ -388,6 +388,25 @@ class Reconciler:
         if self.engine.policy.external == "halt":
             self.engine.block_book("halt", f"somebody else has an order on the account: {what}")
 
+    def surprising(self, event: Fill | OrderReport) -> bool:
+        """Whether a stream tells of exposure that limits do not count yet: somebody else's, or of an order that had
+        ended here. Asked by the gate in its own thread: it only looks."""
+        engine = self.engine
+        order = engine.blotter.by_key(event.key)
+        if order is None and event.venue_id:
+            order = engine.blotter.by_venue_id(event.venue_id)
+        if order is not None:
+            return order.state is OrderState.ABSENT
+        mine = ours(event.key)
+        if not mine:
+            if engine.policy.external == "ignore":
+                return False
+            if engine.policy.id_policy == "none" and engine.blotter.uncertain(event.symbol):
+                return False  # it may well be ours, which counts at its worst
+        if isinstance(event, Fill):
+            return self._is_news(event)
+        return not mine and event.state not in TERMINAL and all(event.venue_id != one.venue_id for one in self.foreign)
+
     # ---- everything ------------------------------------------------------------------------------------------------
     async def everything(self, report: Report, row: int, at: datetime) -> bool:
         """News, then orders of all kinds, positions and cash against the journal. False: something did not answer."""

@@ -28,7 +28,7 @@ from trader.orders.gate import Gate
 from trader.orders.journal import BookState, Journal
 from trader.orders.store_journal import StoreJournal
 from trader.plugins import Catalogue, Observers, Provided, catalogue, describe_fault
-from trader.safety.halts import Alone, Halts
+from trader.safety.halts import Alone, Halts, Unseen
 from trader.safety.kill import EVERYTHING, KillSwitch
 from trader.safety.stop import Trip
 from trader.session import by_hand, opening, stopping
@@ -200,10 +200,10 @@ class Session:
             self.store, book=part.name, venue=part.broker.plugin.name, account=part.account.account_id,
             session=self.id, clock=self.world.clock, point=self.world.point,
         )  # fmt: skip
-        brakes = Halts(part.name, add=self._add_block)
+        brakes, unseen = Halts(part.name, add=self._add_block), Unseen()
         gate = Gate(
             part.broker.object,
-            checks=(self.kill, brakes, Alone(self._lock.left)),
+            checks=(self.kill, brakes, unseen, Alone(self._lock.left)),
             fault=lambda method, error: self._call_fault(part.broker, f"{method}()", error),
             dry_run=self.settings.trading.dry_run,
             point=self.world.point,
@@ -214,8 +214,9 @@ class Session:
             policy=_policy(part), stateful=part.stateful, moment=self._set_moment, clock=self.world.clock,
             point=self.world.point, brakes=brakes, panic=self.panic,
         )  # fmt: skip
-        brakes.increases = engine.increases
-        return Book(part, engine, brakes, observers=self._listening, alerts=self.alerts, log=self.log)
+        brakes.increases = unseen.increases = engine.increases
+        unseen.is_news = lambda fact: engine.reconciler.surprising(fact)  # noqa: PLW0108 - a store that fails makes another
+        return Book(part, engine, brakes, unseen, observers=self._listening, alerts=self.alerts, log=self.log)
 
     def load(self, journal: Journal) -> BookState:
         """Where a book stands, with the absent orders that are still looked out for."""

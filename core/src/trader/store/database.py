@@ -9,10 +9,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, RootTransaction, Table, insert, text
+from sqlalchemy import Connection, Dialect, Engine, RootTransaction, Table, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
@@ -74,10 +75,7 @@ class Store:
         self._lock = threading.RLock()
         self._writer: Connection | None = None
         self._pid = os.getpid()
-        self._inserts: dict[tuple[str, int], str] = {}
         self._upserts: dict[tuple[str, ...], Any] = {}
-        style = "qmark" if path else "format"
-        self._positional = type(readers.dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect takes it
 
     # ---- reading and writing ----------------------------------------------------------------------------------------
     @contextmanager
@@ -160,11 +158,7 @@ class Store:
         The last columns may be left out of all rows: they are NULL then, or what the table says.
         """
         if rows:
-            shape = (table.name, len(rows[0]))
-            sql = self._inserts.get(shape)
-            if sql is None:
-                names = table.columns.keys()[: shape[1]]
-                sql = self._inserts[shape] = str(insert(table).compile(dialect=self._positional, column_keys=names))
+            sql = _insert(table, len(rows[0]), type(connection.dialect))  # type: ignore[arg-type]  # hashed by identity
             connection.exec_driver_sql(sql, list(rows))
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -273,6 +267,14 @@ class Store:
                 self._drop_writer()
             self._readers.dispose(close=ours)
             self._writers.dispose(close=ours)
+
+
+@cache
+def _insert(table: Table, width: int, dialect: type[Dialect]) -> str:
+    """The statement for rows of so many columns, by position."""
+    style = "qmark" if dialect.name == "sqlite" else "format"
+    names = table.columns.keys()[:width]
+    return str(insert(table).compile(dialect=dialect(paramstyle=style), column_keys=names))  # type: ignore[call-arg]
 
 
 def _other(revision: str) -> str:
