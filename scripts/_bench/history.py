@@ -11,8 +11,9 @@ from trader.clock import VirtualClock
 from trader.cycle.market import instant
 from trader.model import Bars
 from trader.session.by_hand import open_book
-from trader.session.engine import Engine, Report
+from trader.session.engine import Engine
 from trader.session.lanes import InlineLane
+from trader.session.report import Report
 
 from _bench.exchange import Exchange
 from _bench.live_book import live_book

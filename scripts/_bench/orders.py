@@ -19,7 +19,8 @@ import numpy as np
 from trader.clock import VirtualClock
 from trader.cycle.market import instant
 from trader.session.by_hand import open_book
-from trader.session.engine import Engine, Report
+from trader.session.engine import Engine
+from trader.session.report import Report
 
 from _bench.bars import made_up_bars
 from _bench.exchange import Exchange

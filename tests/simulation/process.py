@@ -107,10 +107,7 @@ class Process:
         self.dead = True
         for task in self._tasks():
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            with suppress(BaseException):
-                coroutine = task.get_coro()
-                if coroutine is not None:
-                    coroutine.close()
+            _close(task.get_coro())
         self.loop._ready.clear()  # type: ignore[attr-defined]
         self.loop._scheduled.clear()  # type: ignore[attr-defined]
         self.loop.close()
@@ -120,6 +117,14 @@ class Process:
             store.close()
         for lock in self.locks:
             lock.release()
+
+
+def _close(work: Any) -> None:
+    """Where it waits for something in a `finally`, that is left as well."""
+    for _ in range(10):
+        with suppress(BaseException):
+            work.close()
+            return
 
 
 async def _ended(tasks: list[asyncio.Task[Any]]) -> None:

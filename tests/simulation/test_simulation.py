@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from simulation import campaign, exhaustive
+from simulation.bugs.registry import Plot
 from simulation.campaign import play, seeds
 from simulation.mutants import MUTANTS, planted
 from simulation.profile import Person, Profile, drawn
 from simulation.run import run
 from simulation.shrink import shrink, without
 from simulation.venue import SimOpinions
+from trader.orders.gate import Gate
 from trader.orders.ledger import Ledger
+from trader.session.engine import Engine
 from trader.simulation.faults import Faults
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,9 +74,10 @@ def test_what_was_found_once_does_not_come_back(seed, what):
 
 def test_the_same_seed_is_the_same_history_in_another_process():
     code = "import sys; from simulation.run import run; print(*(run(seed).digest for seed in (3, 1)))"
+    path = os.pathsep.join(sys.path)
     for salt in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONHASHSEED": salt},
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": salt},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stdout.split() == [run(3).digest, run(1).digest]
@@ -158,15 +162,27 @@ def test_a_correction_that_is_never_booked_is_found(monkeypatch):
 
 def test_every_planted_bug_says_what_it_does_and_leaves_nothing_behind():
     assert len(MUTANTS) >= 16
-    from trader.orders.gate import Gate
-    from trader.session.engine import Engine
-
     before = dict(vars(Engine)), dict(vars(Gate))
     for name, mutant in MUTANTS.items():
         assert mutant.what.endswith("."), name
         with planted(name):
             pass
     assert (dict(vars(Engine)), dict(vars(Gate))) == before
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_bug_fits_the_program_it_is_planted_in(name):
+    """One that stumbles over a name that is not there any more would be found by that, and prove nothing."""
+    with planted(name):
+        history = run(7, profile=replace(drawn(7), seconds=300.0))
+    stumbled = [text for _, _, text in history.errors if re.search(r"(Attribute|Type|Name)Error", text)]
+    assert not stumbled and history.sends
+
+
+def test_a_bug_that_cannot_be_called_as_what_it_replaces_is_not_planted():
+    plot = Plot()
+    with pytest.raises(TypeError, match=r"submit\(self, approved\) cannot be replaced by a function of \(self, a, b\)"):
+        plot.put(Gate, "submit", lambda self, a, b: None)
 
 
 def test_a_failing_run_is_made_smaller():

@@ -236,7 +236,7 @@ def test_F23_duplicate_acknowledgement(room):
         before = room.steps(client_id)
         await room.sleep(40)
         assert room.steps(client_id) == before == ["unknown", "working"]
-        assert room.engine.in_flight == {} and room.blocks() == set()
+        assert room.engine.sender.in_flight == {} and room.blocks() == set()
 
     room.play(story)
 

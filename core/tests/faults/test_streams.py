@@ -7,6 +7,7 @@ import pytest
 from dealing_room.line import Late
 from trader.model import Fill, Idle, Reset, Side, Unavailable
 from trader.session import Session, live
+from trader.session.bars import fetch
 from trader.simulation import Faults
 
 D = Decimal
@@ -232,12 +233,12 @@ def test_one_cycle_is_decided_though_a_stream_connects_meanwhile(make_room, monk
     real = Session.run
     monkeypatch.setattr(Session, "run", lambda session, **options: real(session, cycles=1, **options))
     room = make_room(stream=True)
-    fetching, asked = live.fetch, []
+    asked = []
 
     async def slowly(session, book):
         asked.append(book)
         await asyncio.sleep(5)
-        return await fetching(session, book)
+        return await fetch(session, book)
 
     def told():
         while not asked:

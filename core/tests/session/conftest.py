@@ -19,8 +19,9 @@ from trader.orders.gate import Gate
 from trader.orders.journal import MemoryJournal
 from trader.protocols import Leg
 from trader.session.by_hand import open_book
-from trader.session.engine import Engine, Report
+from trader.session.engine import Engine
 from trader.session.lanes import InlineLane
+from trader.session.report import Report
 from trader.simulation import SimulatedVenue, Terms
 
 sys.path.append(str(Path(__file__).parent.parent))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from msgspec import structs
+from sqlalchemy import false
 from sqlalchemy import insert as insert_into
-from trader.model import (
-    ZERO,
-    CashEvent,
-    OrderState,
-)
+from sqlalchemy.dialects import sqlite
+from trader.model import ZERO, CashEvent, OrderState
 from trader.orders import ledger
 from trader.orders.journal import fact_key
 from trader.orders.ledger import Ledger
@@ -18,6 +19,7 @@ from trader.orders.lifecycle import TERMINAL
 from trader.orders.store_journal import StoreJournal
 from trader.session import reconcile
 from trader.session.reconcile import Reconciler
+from trader.session.strangers import Strangers
 from trader.store.database import Store
 
 from .registry import Plot, mutant
@@ -33,10 +35,9 @@ def _ignore_known(plot: Plot, table_name: str) -> None:
             inserted(self, connection, table, rows)
             return
         names = table.columns.keys()[: len(rows[0])]
-        statement = str(
-            insert_into(table).prefix_with("OR IGNORE").compile(dialect=self._positional, column_keys=names)
-        )
-        connection.exec_driver_sql(statement, list(rows))
+        wishing = insert_into(table).prefix_with("OR IGNORE")
+        statement = wishing.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=names)
+        connection.exec_driver_sql(str(statement), list(rows))
 
     inserted = plot.put(Store, "insert", insert)
 
@@ -57,9 +58,9 @@ def _dedup_in_memory(plot: Plot) -> None:
 def _late_fill_dropped(plot: Plot) -> None:
     """A fill of an order that had ended is thrown away."""
 
-    async def book(self: Reconciler, fills: Any, report: Any, row: int, at: Any) -> None:
+    async def book(self: Reconciler, fills: Any, report: Any, row: int) -> None:
         kept = [fill for fill in fills if not ended(self, fill)]
-        await booked(self, kept, report, row, at)
+        await booked(self, kept, report, row)
 
     def ended(self: Reconciler, fill: Any) -> bool:
         known = self.engine.blotter.by_key(fill.key) or self.engine.journal.find(fill.key, fill.venue_id)
@@ -81,27 +82,32 @@ def _position_first(plot: Plot) -> None:
 
 
 def _torn(plot: Plot, *, fact_first: bool) -> None:
+    """Facts with their places in the chain in one transaction; what they move, and the orders, in another."""
+
     def insert(self: Store, connection: Any, table: Any, rows: Any) -> None:
-        if table.name in ("fill", "cash_event") and state["part"] == "position":
-            return
-        inserted(self, connection, table, rows)
+        if part != "position" or table.name not in ("fill", "cash_event"):
+            inserted(self, connection, table, rows)
 
     def upsert(self: Store, connection: Any, table: Any, rows: Any) -> None:
-        if table.name == "holding" and state["part"] == "fact":
-            return
-        upserted(self, connection, table, rows)
+        if part != "fact" or table.name != "holding":
+            upserted(self, connection, table, rows)
+
+    def book(self: StoreJournal, connection: Any, chain: Any, bookings: Any) -> None:
+        unmoved, unchained = self._set_cash.where(false()), SimpleNamespace(seq=0, add=lambda *_args, **_facts: None)
+        with patch.object(self, "_set_cash", unmoved) if part == "fact" else nullcontext():
+            both(self, connection, unchained if part == "position" else chain, bookings)
 
     def booked(self: StoreJournal, bookings: Any, moves: Any) -> None:
+        nonlocal part
         try:
             for part in ("fact", "position") if fact_first else ("position", "fact"):
-                state["part"] = part
-                both(self, bookings, moves if part == "position" else [])
+                together(self, bookings, moves if part == "position" else [])
         finally:
-            state["part"] = ""
+            part = ""
 
-    state = {"part": ""}
+    part = ""
     inserted, upserted = plot.put(Store, "insert", insert), plot.put(Store, "upsert", upsert)
-    both = plot.put(StoreJournal, "booked", booked)
+    both, together = plot.put(StoreJournal, "_book", book), plot.put(StoreJournal, "booked", booked)
 
 
 @mutant("cash_twice")
@@ -126,7 +132,7 @@ def _no_overlap(plot: Plot) -> None:
 @mutant("external_dropped")
 def _external_dropped(plot: Plot) -> None:
     """What somebody else trades on the account is thrown away."""
-    plot.put(Reconciler, "_not_ours", lambda *_args: [])
+    plot.put(Strangers, "trade", lambda *_args: [])
 
 
 @mutant("fee_forgotten")

@@ -9,6 +9,7 @@ from trader.orders.blotter import Blotter
 from trader.orders.store_journal import StoreJournal
 from trader.session.engine import Engine
 from trader.session.reconcile import Reconciler
+from trader.session.sending import Sender
 from trader.session.standing import Standing
 
 from .registry import Plot, mutant
@@ -72,12 +73,12 @@ def _cancel_forgotten(plot: Plot) -> None:
     """A cancel whose answer did not come is neither asked for again nor looked into."""
 
     async def cancel(
-        self: Engine, refs: Any, report: Any, at: Any, *, again: bool = False, journal: bool = False
+        self: Sender, refs: Any, report: Any, at: Any, *, again: bool = False, journal: bool = False
     ) -> None:
         if not again:
             await asked(self, refs, report, at, again=again, journal=journal)
 
-    asked = plot.put(Engine, "cancel", cancel)
+    asked = plot.put(Sender, "cancel", cancel)
 
 
 @mutant("positions_not_compared")

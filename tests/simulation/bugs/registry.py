@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Plot:
     def put(self, owner: Any, name: str, thing: Any) -> Any:
         """Put `thing` in its place; what stood there."""
         before = vars(owner)[name]
+        _must_fit(before, thing, name)
         self._before.append((owner, name, before))
         setattr(owner, name, thing)
         return before
@@ -37,6 +39,17 @@ class Plot:
         """Everything as it was."""
         while self._before:
             setattr(*self._before.pop())
+
+
+def _must_fit(before: Any, thing: Any, name: str) -> None:
+    """A bug that cannot even be called as what it stands for would be found by that, and prove nothing."""
+    if not (inspect.isfunction(before) and inspect.isfunction(thing)):
+        return
+    theirs, ours = inspect.signature(before).parameters, inspect.signature(thing).parameters
+    if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in [*theirs.values(), *ours.values()]):
+        return
+    if [each.kind for each in theirs.values()] != [each.kind for each in ours.values()]:
+        raise TypeError(f"{name}({', '.join(theirs)}) cannot be replaced by a function of ({', '.join(ours)})")
 
 
 def mutant(name: str) -> Callable[[Callable[[Plot], None]], Callable[[Plot], None]]:

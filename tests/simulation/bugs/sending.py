@@ -19,6 +19,7 @@ from trader.safety.sweep import Swept
 from trader.session import killing
 from trader.session.engine import Engine
 from trader.session.lanes import Priority
+from trader.session.sending import Sender
 
 from .registry import Plot, mutant
 
@@ -42,42 +43,45 @@ def _send_first(plot: Plot) -> None:
         else:
             real(*late[0])
 
-    async def send(self: Engine, approved: Any, report: Any, at: Any) -> None:
+    async def send(self: Sender, approved: Any, report: Any, at: Any) -> None:
         if not approved:
             return
-        answers = await self.lane.each(Priority.SUBMIT, self.gate.submit, approved, late=self._answered_late)
-        real, late = self.journal.__dict__.pop("late")
+        engine = self._engine
+        answers = await engine.lane.each(Priority.SUBMIT, engine.gate.submit, approved, late=self._answered_late)
+        real, late = engine.journal.__dict__.pop("late")
         real(*late[0])
         moves: list[Any] = []
-        now = self.clock.monotonic()
+        now = engine.clock.monotonic()
         for one, answer in zip(approved, answers, strict=True):
-            moves += self.blotter.outcome(one.order.client_id, self._outcome(one.order, answer, now), at, now)
-        self.journal.moved(moves)
+            outcome = self.outcome(one.order, answer, now) if isinstance(answer, BaseException) else answer
+            moves += engine.blotter.outcome(one.order.client_id, outcome, at, now)
+        engine.journal.moved(moves)
         report.moves += moves
 
     journalled = plot.put(Engine, "_journal", journal)
-    plot.put(Engine, "_send", send)
+    plot.put(Sender, "send", send)
 
 
 @mutant("new_id_on_resend")
 def _new_id_on_resend(plot: Plot) -> None:
     """No answer in time: the order is sent again at once, as a new order with an id of its own."""
 
-    async def send(self: Engine, approved: Any, report: Any, at: Any) -> None:
+    async def send(self: Sender, approved: Any, report: Any, at: Any) -> None:
+        engine = self._engine
         await sent(self, approved, report, at)
         for one in approved:
-            order, live = one.order, self.blotter.get(one.order.client_id)
+            order, live = one.order, engine.blotter.get(one.order.client_id)
             if live is None or live.state is not S.UNKNOWN:
                 continue
             cycle_id = f"again {order.client_id}"
-            client_id = self.ids.cycle(cycle_id)(order.symbol)
-            again = structs.replace(order, client_id=client_id, key=self.broker.key(client_id))
-            record = CycleRecord(self.name, cycle_id, 0, at, self.standing.equity, self.ledger.cash, b"{}")
-            self.journal.decided(record, [again], [], {}, [])
-            self._commit([again])
+            client_id = engine.ids.cycle(cycle_id)(order.symbol)
+            again = structs.replace(order, client_id=client_id, key=engine.broker.key(client_id))
+            record = CycleRecord(engine.name, cycle_id, 0, at, engine.standing.equity, engine.ledger.cash, b"{}")
+            engine.journal.decided(record, [again], [], {}, [])
+            self.commit([again])
             await sent(self, [Approved(again)], report, at)
 
-    sent = plot.put(Engine, "_send", send)
+    sent = plot.put(Sender, "send", send)
 
 
 @mutant("blind_resend")

@@ -14,7 +14,7 @@ from trader.cycle.market import instant
 
 if TYPE_CHECKING:
     from trader.session.books import Book
-    from trader.session.engine import Report
+    from trader.session.report import Report
     from trader.session.session import Session
     from trader.session.summary import BookSummary, Summary
 

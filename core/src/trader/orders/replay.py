@@ -23,6 +23,7 @@ from trader.model import ONE, ZERO, OrderState
 from trader.orders.journal import Holding
 from trader.orders.ledger import after_trade, base_of
 from trader.orders.lifecycle import Cause, legal
+from trader.orders.stored_book import holdings
 from trader.store import schema as s
 from trader.store.chain import stream
 from trader.store.database import Store
@@ -81,16 +82,14 @@ def _plain(value: Decimal | None) -> str | None:
 # ---- from the projections -------------------------------------------------------------------------------------------
 def stored(store: Store, book: str) -> Replayed:
     """What the journal keeps ready. A book that was never opened is empty."""
-    now, held = s.intent.c, s.holding.c
-    columns = (held[name] for name in Holding.__struct_fields__)
+    now = s.intent.c
     with store.reading() as connection, ExitStack() as stack:
         number = connection.execute(_NEWEST).scalar()
         orders = select(now.client_id, now.state, now.filled, now.venue_id).where(now.book == book)
-        holdings = select(*columns).where(held.book == book, held.epoch == number)
         cash = select(s.book.c.cash).where(s.book.c.name == book, s.book.c.epoch == number)
         return Replayed(
             {row[0]: Standing(S(row[1]), row[2], row[3]) for row in stream(stack, connection, orders)},
-            {row.symbol: Holding(*row) for row in connection.execute(holdings)},
+            {held.symbol: held for held in holdings(connection, number, book)},
             connection.execute(cash).scalar(),
             [],
         )

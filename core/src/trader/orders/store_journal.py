@@ -10,15 +10,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from trader.clock import Clock
 from trader.errors import StoreError
-from trader.model import ZERO, CashEvent, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
-from trader.orders.journal import WITHDRAWN, Booking, BookState, CycleRecord, Holding, Move, OpenOrder, Terms, fact_key
-from trader.orders.ledger import CORRECTION, MEMORY, base_of
+from trader.model import CashEvent, Fill, OrderRequest
+from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, fact_key
 from trader.orders.lifecycle import TERMINAL
+from trader.orders.stored_book import StoredBook
 from trader.store import schema as s
 from trader.store.chain import Chain, digest, fact_digest
 from trader.store.database import Row, Store
@@ -52,157 +52,23 @@ class StoreJournal:
         self.epoch, self.book, self.venue, self.account = present.number, book, venue, account
         self._store, self._session, self._clock = store, session, clock
         self._point = point or _nowhere
+        self._stored_book = StoredBook(store, epoch=self.epoch, name=book, venue=venue, account=account)
         self._book_row: tuple[Decimal | None, Decimal | None] | None = None
         """The book's cash and peak equity as committed; None: read them again."""
         # Made once: to put a statement together costs more than to execute it.
-        mine, cash_now = self._mine(s.book, "name"), bindparam("cash_now", type_=s.Exact)
+        mine, cash_now = self._stored_book.mine(s.book, "name"), bindparam("cash_now", type_=s.Exact)
         self._read_book = select(s.book.c.cash, s.book.c.peak_equity).where(*mine)
         self._set_cash = update(s.book).where(*mine).values(cash=cash_now)
         self._set_book = self._set_cash.values(peak_equity=bindparam("peak_now", type_=s.Exact))
         self._open_book()
 
-    # ---- load -------------------------------------------------------------------------------------------------------
+    # ---- read -------------------------------------------------------------------------------------------------------
     def load(self, watched_since: datetime | None = None) -> BookState:
         """Where the book stands; `watched_since`: orders found absent at or after it are still watched."""
-        with self._store.reading() as connection:
-            book = connection.execute(select(s.book).where(*self._mine(s.book, "name"))).one()
-            decided = select(s.cycle.c.cycle_id, s.cycle.c.number, s.cycle.c.at).where(
-                s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch, s.cycle.c.number > 0
-            )
-            cycle = connection.execute(decided.order_by(s.cycle.c.seq.desc()).limit(1)).first()
-            kept = connection.execute(select(s.plugin_state).where(*self._mine(s.plugin_state)))
-            since, seen, revisions = self._facts(connection)
-            apart, apart_cash = self._apart(connection)
-            return BookState(
-                cycle_id=cycle.cycle_id if cycle else None,
-                number=cycle.number if cycle else 0,
-                at=cycle.at if cycle else None,
-                cash=book.cash,
-                peak_equity=book.peak_equity,
-                holdings=self._holdings(connection),
-                orders=self._open_orders(connection, watched_since),
-                fills_since=since,
-                seen=seen,
-                plugins={row.instance: row.state for row in kept},
-                untold=self._untold(connection),
-                apart=apart,
-                apart_cash=apart_cash,
-                revisions=revisions,
-                withdrawn=self._withdrawn(connection),
-                opened_at=self._opened_at(connection),
-            )
-
-    def _holdings(self, connection: Connection) -> list[Holding]:
-        columns = (s.holding.c[name] for name in Holding.__struct_fields__)
-        statement = select(*columns).where(*self._mine(s.holding)).order_by(s.holding.c.symbol)
-        return [Holding(*row) for row in connection.execute(statement)]
-
-    def _open_orders(self, connection: Connection, watched_since: datetime | None) -> list[OpenOrder]:
-        now = s.intent.c
-        wanted = text("open = 1")
-        if watched_since is not None:
-            wanted = or_(wanted, (now.state == OrderState.ABSENT.value) & (now.at >= watched_since))  # type: ignore[assignment]
-        statement = (
-            select(s.intent)
-            .join(s.cycle, s.cycle.c.seq == now.cycle)
-            .where(now.book == self.book, wanted, s.cycle.c.epoch == self.epoch)
-            .order_by(now.cycle, now.line)
-        )
-        return [_open_order(row) for row in connection.execute(statement)]
-
-    def _facts(self, connection: Connection) -> tuple[datetime | None, dict[str, Terms], dict[str, int]]:
-        """Facts stay facts in a new epoch: the venue shows them again, and they are not booked again."""
-        fills, cash = s.fill.c, s.cash_event.c
-        since: datetime | None = connection.execute(select(func.max(fills.time)).where(*self._own(s.fill))).scalar()
-        of_fills = select(fills.symbol, fills.execution_id, fills.quantity, fills.price).where(*self._own(s.fill))
-        of_cash = select(cash.event_id).where(*self._own(s.cash_event)).order_by(cash.seq)
-        if since is not None:
-            of_fills = of_fills.where(fills.time >= since - MEMORY)
-            of_cash = of_cash.where(cash.time >= since - MEMORY)
-        seen: dict[str, Terms] = {}
-        revisions: dict[str, int] = {}
-        for symbol, execution, quantity, price in connection.execute(of_fills.order_by(fills.seq)):
-            seen[f"{symbol}\x1f{execution}"] = (quantity, price)
-            if (corrected := CORRECTION.fullmatch(execution)) is not None:  # the venue's last word on that execution
-                seen[f"{symbol}\x1f{corrected[1]}"] = (Decimal(corrected[3]), Decimal(corrected[4]))
-                revisions[f"{symbol}\x1f{corrected[1]}"] = int(corrected[2])
-        seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
-        return since, seen, revisions
-
-    def _untold(self, connection: Connection) -> list[Fill]:
-        last = select(func.coalesce(func.max(s.cycle.c.seq), 0)).where(
-            s.cycle.c.book == self.book, s.cycle.c.epoch == self.epoch
-        )
-        fill = s.fill.c
-        rows = select(s.fill).where(*self._own(s.fill), fill.seq > last.scalar_subquery()).order_by(fill.seq)
-        of_epoch = rows.join(s.order_event, s.order_event.c.seq == fill.seq).where(s.order_event.c.epoch == self.epoch)
-        return [
-            Fill(
-                row.execution_id,
-                row.key,
-                row.venue_id,
-                row.symbol,
-                Side(row.side),
-                row.quantity,
-                row.price,
-                row.fee,
-                row.time,
-                row.fee_currency,
-            )
-            for row in connection.execute(of_epoch)
-            if not row.external
-        ]
-
-    def _apart(self, connection: Connection) -> tuple[dict[str, Decimal], Decimal]:
-        """What somebody else traded on the account since the epoch began and the book leaves alone."""
-        fill = s.fill.c
-        of_epoch = (
-            select(fill.symbol, fill.side, fill.quantity, fill.fee, fill.fee_currency, fill.amount)
-            .join(s.order_event, s.order_event.c.seq == fill.seq)
-            .where(*self._own(s.fill), fill.external == 1, s.order_event.c.epoch == self.epoch)
-        )
-        units: dict[str, Decimal] = {}
-        cash = ZERO
-        for symbol, side, quantity, fee, fee_currency, amount in connection.execute(of_epoch):
-            signed = quantity * Side(side).sign - (fee if fee_currency == base_of(symbol) else ZERO)
-            units[symbol] = units.get(symbol, ZERO) + signed
-            cash += amount or ZERO
-        return units, cash
-
-    def _withdrawn(self, connection: Connection) -> list[str]:
-        event, now = s.order_event.c, s.intent.c
-        uncertain = now.state.in_([OrderState.SUBMITTING.value, OrderState.UNKNOWN.value])
-        opened = select(now.client_id, now.cycle).where(now.book == self.book, text("open = 1"), uncertain)
-        cycles = {row.client_id: row.cycle for row in connection.execute(opened)}
-        if not cycles:
-            return []
-        said = select(event.client_id).where(
-            event.seq > min(cycles.values()), event.kind == "odd", event.reason == WITHDRAWN
-        )
-        return [client_id for client_id in connection.execute(said).scalars() if client_id in cycles]
-
-    def _opened_at(self, connection: Connection) -> datetime | None:
-        cash = s.cash_event.c
-        opening = (
-            select(func.max(cash.time))
-            .join(s.order_event, s.order_event.c.seq == cash.seq)
-            .where(*self._own(s.cash_event), cash.event_id.like("opening %"), s.order_event.c.epoch == self.epoch)
-        )
-        found: datetime | None = connection.execute(opening).scalar()
-        return found
+        return self._stored_book.state(watched_since)
 
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
-        now, former = s.intent.c, s.id_map.c
-        named = [now.client_id == key, now.key == key] if key else []
-        if venue_id:
-            named.append(now.venue_id == venue_id)
-            named.append(now.client_id.in_(select(former.client_id).where(former.venue_id == venue_id)))
-        if not named:
-            return None
-        statement = select(s.intent).where(now.book == self.book, or_(*named)).order_by(now.cycle.desc()).limit(1)
-        with self._store.reading() as connection:
-            row = connection.execute(statement).first()
-        return None if row is None else _open_order(row)
+        return self._stored_book.find(key, venue_id)
 
     # ---- write ------------------------------------------------------------------------------------------------------
     def decided(
@@ -383,7 +249,7 @@ class StoreJournal:
     def _open_book(self) -> None:
         with self._store.reading() as connection:
             found = connection.execute(
-                select(s.book.c.venue, s.book.c.account).where(*self._mine(s.book, "name"))
+                select(s.book.c.venue, s.book.c.account).where(*self._stored_book.mine(s.book, "name"))
             ).first()
         if found is None:
             row = {"epoch": self.epoch, "name": self.book, "venue": self.venue, "account": self.account}
@@ -402,12 +268,6 @@ class StoreJournal:
                 where=f"book '{self.book}'",
                 todo="Give the new account a book of its own, or another state folder (application.state_dir).",
             )
-
-    def _mine(self, table: Table, name: str = "book") -> tuple[Any, Any]:
-        return table.c.epoch == self.epoch, table.c[name] == self.book
-
-    def _own(self, table: Table) -> tuple[Any, ...]:
-        return table.c.venue == self.venue, table.c.account == self.account, table.c.book == self.book
 
 
 _RENAMED = insert(s.id_map).from_select(  # the name it had, unless that is on record
@@ -454,15 +314,3 @@ def _fields(holding: Holding) -> dict[str, Any]:
 
 def _nowhere(_name: str) -> None:
     """Nobody dies here."""
-
-
-def _open_order(row: Any) -> OpenOrder:
-    return OpenOrder(_request(row), OrderState(row.state), row.filled, row.venue_id)
-
-
-def _request(row: Any) -> OrderRequest:
-    return OrderRequest(
-        row.client_id, row.key, row.book, row.symbol, Side(row.side), row.quantity, OrderType(row.type),
-        TimeInForce(row.time_in_force), row.limit_price, row.stop_price, row.reduce_only, Purpose(row.purpose),
-        row.price, row.decided_at,
-    )  # fmt: skip

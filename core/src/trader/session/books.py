@@ -18,7 +18,8 @@ from trader.orders.lifecycle import TERMINAL
 from trader.plugins import Observers, Provided, describe_fault
 from trader.safety.halts import Halts, Unseen
 from trader.session.assemble import Assembled
-from trader.session.engine import Engine, Report
+from trader.session.engine import Engine
+from trader.session.report import Report
 from trader.session.summary import BookSummary, Line
 
 LONG = timedelta(seconds=30)

@@ -29,7 +29,8 @@ from trader.session.lanes import Priority
 from trader.session.reconcile import reference
 
 if TYPE_CHECKING:
-    from trader.session.engine import Engine, Report
+    from trader.session.engine import Engine
+    from trader.session.report import Report
 
 PATIENCE = 30.0
 """Seconds in which a cancelled order must be gone."""
@@ -131,7 +132,7 @@ async def cancel(engine: Engine, beginning: str, report: Report, at: datetime) -
         if order.state is S.CLOSING:
             return f"{client_id} has ended at the venue; its last fills are awaited"
         engine.withdrawn.add(client_id)
-        await engine.cancel([reference(order)], report, at, again=True, journal=True)
+        await engine.sender.cancel([reference(order)], report, at, again=True, journal=True)
         return f"{client_id}: cancel asked for, it is {order.state} now"
     for one in engine.reconciler.foreign:
         if one.venue_id == beginning:
@@ -161,7 +162,7 @@ async def close(engine: Engine, symbol: str, report: Report, row: int, at: datet
     if not plans:
         raise Refused(f"{held.quantity:f} {symbol} is less than one lot: nothing can be sent.")
     order = structs.replace(plans[0].orders[0], purpose=Purpose.MANUAL)
-    await engine.send_by_hand(order, CycleRecord(
+    await engine.sender.send_by_hand(order, CycleRecord(
         engine.name, cycle_id, 0, at, engine.standing.equity, engine.ledger.cash, _diary(engine, order, at)
     ), report)  # fmt: skip
     for refused, refusal in report.refused:
@@ -179,7 +180,7 @@ async def _none_working(engine: Engine, symbol: str, report: Report, row: int, a
             raise Refused(f"An order of {symbol} may or may not be at the venue. Try again when that is known.")
         if engine.clock.monotonic() >= until:
             raise Refused(f"The orders of {symbol} are not cancelled yet. Try again.")
-        await engine.cancel([reference(order) for order in orders], report, at, again=True, journal=True)
+        await engine.sender.cancel([reference(order) for order in orders], report, at, again=True, journal=True)
         await engine.reconciler.news(report, row, at)
         if any(order.request.symbol == symbol for order in engine.blotter.open()):
             await asyncio.sleep(LOOK)

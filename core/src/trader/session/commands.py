@@ -13,7 +13,7 @@ from trader.cycle.decision import plain
 from trader.errors import Refused, StoreError, TraderError, UsageError
 from trader.model import OrderState
 from trader.session import by_hand
-from trader.session.engine import Report
+from trader.session.report import Report
 from trader.store import blocks, commands
 from trader.store.blocks import Block
 from trader.store.commands import Command

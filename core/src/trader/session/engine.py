@@ -6,124 +6,46 @@ in, and the journal that keeps it. What the venue did is learned in `trader.sess
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from trader.clock import Clock, SystemClock
 from trader.cycle.cycle import Desk, decide
-from trader.cycle.decision import Decision, Fault
+from trader.cycle.decision import Decision
 from trader.cycle.market import Market, instant, instant64
 from trader.cycle.planner import Stamp
 from trader.cycle.portfolio import Portfolio
-from trader.errors import ESCAPES, BadAnswer, IllegalTransition, PluginError, Unreachable
-from trader.model import (
-    ZERO,
-    Account,
-    Approved,
-    Cancel,
-    CashEvent,
-    Fill,
-    OrderRef,
-    OrderRequest,
-    OrderState,
-    Outcome,
-    Position,
-    Refusal,
-    Side,
-    Unavailable,
-    Unknown,
-)
-from trader.orders.blotter import UNCERTAIN, Blotter
-from trader.orders.conservation import Tally
+from trader.errors import IllegalTransition, Unreachable
+from trader.model import ZERO, Account, OrderRef, OrderRequest, OrderState, Position, Side, Unavailable
+from trader.orders.blotter import Blotter
 from trader.orders.differences import CASH
 from trader.orders.gate import Gate
 from trader.orders.ids import IdMint
-from trader.orders.journal import BookState, CycleRecord, Journal, Move
+from trader.orders.journal import BookState, CycleRecord, Journal
 from trader.orders.ledger import Ledger
 from trader.protocols import Broker, HasState, NeedsBars
+from trader.safety.halts import Halts
 from trader.session import asking
 from trader.session.asking import ask
-from trader.session.lanes import Lane, NotStarted, Priority
+from trader.session.keeper import STRIKES, Keeper
+from trader.session.lanes import Lane, Priority
+from trader.session.policy import VenuePolicy
 from trader.session.reconcile import Reconciler, reference
+from trader.session.report import Report
+from trader.session.sending import Sender
 from trader.session.standing import Standing
 
-STRIKES = 3
-CORE = "trader.core"
-"""What the engine itself keeps among the plugins' states; no instance can have a dot in its name."""
-NO_ANSWER = Unknown("timeout", "no answer in time")
 NOTHING_SENT = np.array([], "datetime64[ns]")
-TOO_LATE = Refusal(0, "its turn in the lane came after its deadline", 0.0, 0.0, "deadline")
-
-
-@dataclass(frozen=True, slots=True)
-class VenuePolicy:
-    """What a broker's manifest and the settings say of a venue. `horizon_seconds`: how late an order may still turn up
-    and be seen; `late_arrival_bounded`: after it nothing can arrive; `watch_seconds`: how long an absent order is
-    looked out for."""
-
-    horizon_seconds: float = 600.0
-    late_arrival_bounded: bool = False
-    watch_seconds: float = 86_400.0
-    id_policy: str = "forever"
-    external: Literal["adopt", "ignore", "halt"] = "adopt"
-    cash_tolerance: Decimal = Decimal("0.01")
-
-    @property
-    def doubt_seconds(self) -> float:
-        """How long an absent order counts in exposure where nothing bounds its arrival."""
-        return 0.0 if self.late_arrival_bounded else 2 * self.horizon_seconds + 60
-
-
-class Brakes(Protocol):
-    """What is halted (`trader.safety.halts.Halts`)."""
-
-    level: str
-    reasons: dict[str, str]
-    symbols: frozenset[str]
-    strategies: frozenset[str]
-
-    def halt_symbol(self, symbol: str, reason: str) -> None: ...
-    def block_book(self, level: Literal["reduce", "halt"], reason: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What one step did, for observers, logs and counters."""
-
-    decision: Decision | None = None
-    fills: list[Fill] = field(default_factory=list)
-    events: list[CashEvent] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
-    refused: list[tuple[OrderRequest, Refusal]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    unreached: list[str] = field(default_factory=list)
-    alarms: list[tuple[str, str]] = field(default_factory=list)
-    """(event, text) for people."""
-    account: Account | None = None
-    positions: Sequence[Position] | None = None
-    reconciled: bool = False
-    told: dict[str, int] = field(default_factory=dict)
-
-    def fresh(self, what: str, now: int) -> int:
-        """How many of them were told before; from now on `now` are. For "decision": whether it was not told yet."""
-        before = self.told.get(what, 0)
-        self.told[what] = now
-        return now - before if what == "decision" else before
-
-    def alarm(self, event: str, text: str) -> None:
-        self.alarms.append((event, text))
 
 
 class Engine:
     """One book. `stateful`: (instance, plugin) pairs whose state survives restarts. `moment(cycle_id)` is told before
     each decision: it seeds the plugins' random numbers. `tell(report)` hears of news as soon as they are booked;
-    `panic(text)` of a fault of the program that must halt everything; `wake()` of a late answer."""
+    `panic(text)` of a fault of the program that must halt everything."""
 
     def __init__(
         self,
@@ -143,7 +65,7 @@ class Engine:
         moment: Callable[[str], None] | None = None,
         clock: Clock | None = None,
         point: Callable[[str], None] | None = None,
-        brakes: Brakes | None = None,
+        brakes: Halts | None = None,
         panic: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.desk, self.market, self.broker = name, desk, market, broker
@@ -155,30 +77,20 @@ class Engine:
         self.brakes = brakes
         self.panic = panic or _raise
         self.tell: Callable[[Report], None] | None = None
-        self.wake: Callable[[], None] | None = None
-        self.in_flight: dict[str, float] = {}
-        """Sends that their lane has given up and that may still be running: since when, process seconds."""
         self.absent_now: list[OrderRequest] = []
         """Proven absent since the last decision."""
         self.unwanted: list[OrderRef] = []
         """Orders at the venue to be cancelled as soon as possible, whatever the journal says of them."""
         self.withdrawn: set[str] = set(state.withdrawn)
         """Orders that a person cancelled, or that came back from the dead: to be cancelled wherever they work."""
-        self._late: list[tuple[str, Any]] = []
-        self._stateful = list(stateful)
         self._needs_bars = broker if isinstance(broker, NeedsBars) else None
-        self._strikes: dict[str, int] = {}
-        self._struck = False
-        self.tally = Tally(gate)
+        self._keeper, self._struck = Keeper(stateful, name), False
+        self.sender = Sender(self)
         self.resume(state)
 
     def resume(self, state: BookState) -> None:
         """Take the place that the journal describes: at a start, and after the store failed in the middle of a step."""
-        self._saved: dict[str, bytes] = dict(state.plugins)
-        self._before: dict[str, bytes] = {
-            instance: self._begin(instance, plugin) for instance, plugin in self._stateful
-        }
-        """What each plugin kept after the last cycle: what a call that raises is rolled back to."""
+        kept = self._keeper.take_up(state.plugins)
         self.number, self.cycle_id = state.number, state.cycle_id
         self.ledger = Ledger(
             self.account.currency, state.cash or ZERO, state.holdings, state.seen,
@@ -197,28 +109,14 @@ class Engine:
         self.opened = state.opened_at
         """When the opening balance was read; None: the book is new in this epoch."""
         self.reconciler.opened_at = None if self.recorded else state.opened_at
-        self._recall(state)
+        self._recall(kept, state.at)
 
-    def _begin(self, instance: str, plugin: HasState) -> bytes:
-        """Hand a plugin what was stored of it; PluginError if it cannot go on from there."""
-        stored = self._saved.get(instance)
-        try:
-            if stored is not None:
-                plugin.load(stored)
-            return stored if stored is not None else _bytes(plugin.save())
-        except ESCAPES as exc:
-            raise PluginError(
-                f"It cannot take up the state that it kept: {type(exc).__name__}: {exc}",
-                where=f"book '{self.name}', {instance}",
-            ) from exc
-
-    def _recall(self, state: BookState) -> None:
-        kept = json.loads(self._saved.get(CORE, b"{}"))
-        if kept and state.at is not None:
+    def _recall(self, kept: Mapping[str, Any], at: datetime | None) -> None:
+        if kept and at is not None:
             self.standing.day, self.standing.day_equity = kept["day"], Decimal(kept["day_equity"])
             self.standing.equity, self.standing.peak = Decimal(kept["equity"]), Decimal(kept["peak"])
-            self._sent = [(at, count) for at, count in kept["sent"]]
-            self.standing.recall(self.market.panel.row_at(instant64(state.at)))
+            self._sent = [(text, count) for text, count in kept["sent"]]
+            self.standing.recall(self.market.panel.row_at(instant64(at)))
 
     @property
     def next_row(self) -> int:
@@ -241,8 +139,8 @@ class Engine:
         report.decision = decision
         report.faults += decision.faults
         self._journal(decision, report)
-        await self.cancel(decision.cancels, report, at)
-        await self._send(decision.approved, report, at)
+        await self.sender.cancel(decision.cancels, report, at)
+        await self.sender.send(decision.approved, report, at)
         if self.tell is not None:
             self.tell(report)
         return report
@@ -278,8 +176,8 @@ class Engine:
         cancelled is asked for again: asking twice does what asking once does."""
         report.reconciled = await self.reconciler.everything(report, row, at)
         if report.reconciled:
-            await self.cancel([reference(order) for order in self.blotter.open()], report, at, again=True)
-            self._conserve()
+            await self.sender.cancel([reference(order) for order in self.blotter.open()], report, at, again=True)
+            self.sender.conserve()
         await self._turned_up(report, at)
         return report.reconciled
 
@@ -299,7 +197,7 @@ class Engine:
             elif withdrawn.state is OrderState.WORKING:
                 refs.append(reference(withdrawn))
         if refs:
-            await self.cancel(refs, report, at, journal=True)
+            await self.sender.cancel(refs, report, at, journal=True)
 
     def _decide(self, row: int, at: datetime) -> Decision:
         cycle_id = at.isoformat()
@@ -361,7 +259,7 @@ class Engine:
         """A person lifted a halt of this symbol, or of this book: what is still wrong counts anew."""
         if scope == self.name:
             self._struck = False
-            self._strikes.clear()
+            self._keeper.forgive()
             self.reconciler.differences.again(CASH)
         else:
             self.reconciler.differences.again(scope)
@@ -379,30 +277,14 @@ class Engine:
         return units == 0 or (units > 0) == (signed > 0) or abs(signed) > abs(units)
 
     def _strike(self, decision: Decision) -> None:
-        """Count cycles in a row that a plugin failed in; three make the book reduce-only."""
-        if self._stateful:
-            self._keep(decision)
-        failed = {fault.instance for fault in decision.faults}
-        self._strikes = {name: self._strikes.get(name, 0) + 1 for name in failed}
-        if any(count >= STRIKES for count in self._strikes.values()) and not self._struck:
+        """Three cycles in a row in which a plugin failed make the book reduce-only."""
+        self._keeper.keep(decision)
+        struck = self._keeper.struck(decision)
+        if struck and not self._struck:
             self._struck = self.desk.reduce_only = True
-            names = ", ".join(name for name, count in self._strikes.items() if count >= STRIKES)
-            reason = f"{names} failed in {STRIKES} cycles in a row"
+            reason = f"{', '.join(struck)} failed in {STRIKES} cycles in a row"
             decision.notes.append(f"{reason}: the book may only reduce from now on")
             self.block_book("reduce", reason)
-
-    def _keep(self, decision: Decision) -> None:
-        """Take what plugins want to survive; one that failed is rolled back to what it kept before."""
-        failed = {fault.instance for fault in decision.faults}
-        for instance, plugin in self._stateful:
-            method = "load" if instance in failed else "save"
-            try:
-                if instance in failed:
-                    plugin.load(self._before[instance])
-                else:
-                    self._before[instance] = _bytes(plugin.save())
-            except ESCAPES as exc:
-                decision.faults.append(Fault(instance, method, exc, "its state is kept as it was before"))
 
     def _journal(self, decision: Decision, report: Report) -> None:
         """T1: the decision, its intents and cancels, what plugins keep: committed before anything is sent."""
@@ -413,144 +295,30 @@ class Engine:
         record = CycleRecord(
             self.name, decision.cycle_id, decision.number, decision.at, self.standing.equity, self.ledger.cash, encoded
         )
-        changed = self._changed_states() if self.journal.diary else {}
+        changed = self._keeper.unsaved(self._kept()) if self.journal.diary else {}
         denied = [(order, f"{refusal.rule}: {refusal.reason}") for order, refusal in decision.denied]
         cancels = [move for ref in decision.cancels for move in self.blotter.cancel_sent(ref.client_id, decision.at)]
         self.journal.decided(record, requests, denied, changed, cancels)
         report.moves += cancels
-        self._saved.update(changed)
+        self._keeper.saved(changed)
         self.absent_now.clear()
         if requests:
-            self._commit(requests)
+            self.sender.commit(requests)
 
-    def _commit(self, requests: Sequence[OrderRequest]) -> None:
-        """The journal holds these: they may leave."""
-        self.blotter.submitting(requests)
-        self.gate.committed(requests)
-        self.tally.committed += len(requests)
-
-    def _recent(self, at: datetime) -> list[tuple[str, int]]:
-        edge = (at - timedelta(days=1)).replace(tzinfo=None).isoformat()
-        return [(text, count) for text, count in self._sent if text > edge]
-
-    def _changed_states(self) -> dict[str, bytes]:
+    def _kept(self) -> dict[str, Any]:
+        """What the engine itself must know again after a restart."""
         standing = self.standing
-        core = {
+        return {
             "day": standing.day,
             "day_equity": str(standing.day_equity),
             "equity": str(standing.equity),
             "peak": str(standing.peak),
             "sent": self._sent,
         }
-        states = {CORE: json.dumps(core).encode()}
-        states.update(self._before)
-        return {name: state for name, state in states.items() if self._saved.get(name) != state}
 
-    # ---- what leaves -----------------------------------------------------------------------------------------------
-    async def cancel(
-        self, refs: Sequence[OrderRef], report: Report, at: datetime, *, again: bool = False, journal: bool = False
-    ) -> None:
-        """Ask the venue for every cancel that is journalled and has no end yet. `again`: also those asked for before;
-        `journal`: note the wish first."""
-        moves = []
-        wanted = []
-        for ref in refs:
-            order = self.blotter.get(ref.client_id)
-            if journal or (again and order is not None and order.state is OrderState.CANCEL_UNKNOWN):
-                moves += self.blotter.cancel_sent(ref.client_id, at)
-            asked = order is not None and order.state in (OrderState.CANCEL_SENT, OrderState.CANCEL_UNKNOWN)
-            if asked or (journal and order is None):
-                wanted.append(Cancel(ref))
-        if moves:
-            self.journal.moved(moves)
-            report.moves += moves
-        if not wanted:
-            return
-        self.point("cancel>send")
-        answers = await self.lane.each(Priority.CANCEL, self.gate.cancel, wanted)
-        self.point("cancel>journal")
-        outcomes = [answer if isinstance(answer, Outcome) else NO_ANSWER for answer in answers]
-        answered = [
-            move
-            for cancel, outcome in zip(wanted, outcomes, strict=True)
-            for move in self.blotter.cancel_outcome(cancel.ref.client_id, outcome, at)
-        ]
-        if answered:
-            self.journal.moved(answered)
-            report.moves += answered
-
-    async def _send(self, approved: Sequence[Approved], report: Report, at: datetime) -> None:
-        """Through the lane and the gate, in sending order; what came of it is one transaction."""
-        if not approved:
-            return
-        self.point("commit>send")
-        answers = await self.lane.each(Priority.SUBMIT, self.gate.submit, approved, late=self._answered_late)
-        self.point("broker>journal")
-        moves: list[Move] = []
-        now = self.clock.monotonic()
-        for one, answer in zip(approved, answers, strict=True):
-            order = one.order
-            outcome = self._outcome(order, answer, now) if isinstance(answer, BaseException) else answer
-            if type(outcome) is Refusal:
-                self.tally.not_sent += 1
-                report.refused.append((order, outcome))
-            moves += self.blotter.outcome(order.client_id, outcome, at, now)
-        if moves:
-            self.journal.moved(moves)
-            report.moves += moves
-        self._conserve()
-
-    async def send_by_hand(self, order: OrderRequest, record: CycleRecord, report: Report) -> None:
-        """A person's order, that only reduces: it needs no rule's consent, but journal and gate as any other."""
-        self.journal.decided(record, [order], [], {}, [])
-        self._commit([order])
-        await self._send([Approved(order)], report, record.at)
-
-    def _outcome(self, order: OrderRequest, answer: Any, now: float) -> Outcome | Refusal:
-        if isinstance(answer, NotStarted):
-            self.gate.withdraw(order)
-            return TOO_LATE
-        if isinstance(answer, TimeoutError):
-            if getattr(answer, "running", True):
-                self.in_flight[order.client_id] = now
-            return NO_ANSWER
-        if isinstance(answer, BaseException):
-            raise answer
-        outcome: Outcome | Refusal = answer
-        return outcome
-
-    def _answered_late(self, approved: Approved, answer: Any) -> None:
-        """After its deadline: a fact like any other."""
-        self._late.append((approved.order.client_id, answer))
-        if self.wake is not None:
-            self.wake()
-
-    def settle_late(self, report: Report, at: datetime) -> None:
-        """Book the answers that came after their deadline."""
-        while self._late:
-            client_id, answer = self._late.pop(0)
-            self.in_flight.pop(client_id, None)
-            order, now = self.blotter.get(client_id), self.clock.monotonic()
-            if order is not None and order.state in UNCERTAIN:
-                order.since = now
-            if isinstance(answer, BaseException):
-                continue
-            if type(answer) is Refusal:
-                self.tally.not_sent += order is not None and order.state is OrderState.SUBMITTING
-                continue  # it waited at the gate so long that it was taken for sent: the venue will not show it
-            moves = self.blotter.outcome(client_id, answer, at, now)
-            if moves:
-                self.journal.moved(moves)
-                report.moves += moves
-
-    def _conserve(self) -> None:
-        """What left against what is written: a mismatch is a fault of the program, and halts."""
-        if self.tally.mismatch(0) is None:
-            return
-        uncertain = sum(order.state in UNCERTAIN for order in self.blotter.open())
-        text = self.tally.mismatch(uncertain)
-        if text is not None:
-            self.panic(f"book '{self.name}': {text}")
+    def _recent(self, at: datetime) -> list[tuple[str, int]]:
+        edge = (at - timedelta(days=1)).replace(tzinfo=None).isoformat()
+        return [(text, count) for text, count in self._sent if text > edge]
 
     # ---- start -----------------------------------------------------------------------------------------------------
     async def awaken(self, report: Report, row: int, at: datetime) -> bool:
@@ -578,12 +346,6 @@ class Engine:
     def open_orders(self) -> list[tuple[str, OrderState]]:
         """Client ids and states of what is not terminal."""
         return [(order.request.client_id, order.state) for order in self.blotter.open()]
-
-
-def _bytes(state: object) -> bytes:
-    if not isinstance(state, bytes):
-        raise BadAnswer(f"Expected the state to keep as bytes, was {type(state).__name__}.")
-    return state
 
 
 def _nowhere(_name: str) -> None:

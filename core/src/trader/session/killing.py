@@ -9,6 +9,7 @@ from trader.model import Severity
 from trader.safety.sweep import Swept, sweep
 from trader.session.asking import ask
 from trader.session.lanes import Priority
+from trader.session.report import Report
 
 if TYPE_CHECKING:
     from trader.session.books import Book
@@ -51,7 +52,7 @@ class Sweeper:
             trouble = self._left(book, swept)
             if not trouble:
                 session.log.warning("kill_switch", book=book.name, state="confirmed", working=0)
-                await session.news_of(book)
+                await self._news_of(book)
                 return ""
             now = session.world.clock.monotonic()
             if now - began >= patience or session.kill.halted is None or session.world.stopping.is_set():
@@ -61,6 +62,17 @@ class Sweeper:
                 session.alerts.raise_(Severity.CRITICAL, "kill_unconfirmed", trouble)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _news_of(self, book: Book) -> None:
+        """What the sweep did to the book's orders, asked at once or in the book's own time."""
+        session = self._session
+        runner = next((each for each in session.runners if each.book is book), None)
+        if runner is not None:
+            runner.reconcile_soon()
+            return
+        report, row = Report(), max(min(book.next_row, book.rows) - 1, 0)
+        await book.engine.reconciler.news(report, row, session.world.now())
+        book.tell(report)
 
     def _left(self, book: Book, swept: object) -> str:
         """What speaks against "no order works there"."""

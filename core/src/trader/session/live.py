@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from trader.cycle.market import check_bars, instant
-from trader.errors import ESCAPES, DataError, IllegalTransition, StoreError
-from trader.model import Account, Bars, Fill, Idle, OrderReport, OrderState, Reset, Severity, Unavailable
-from trader.protocols import HasOrderStream
+from trader.errors import IllegalTransition, StoreError
+from trader.model import Fill, OrderReport, OrderState, Severity, Unavailable
 from trader.session import asking
 from trader.session.asking import ask
-from trader.session.assemble import bar_length, check_closed
+from trader.session.bars import fetch
 from trader.session.connect import Connection
-from trader.session.engine import Report
-from trader.session.lanes import Lane, Priority, ThreadLane
+from trader.session.lanes import Priority
+from trader.session.report import Report
 from trader.session.schedule import APTimetable, trigger
+from trader.session.stream import OrderStream
 
 if TYPE_CHECKING:
     from trader.session.books import Book
@@ -35,9 +34,6 @@ STORE_PAUSE = 2.0
 """Seconds before a store that failed is tried again."""
 SOON = 1.0
 """Seconds until fills are asked for that an order's end told of."""
-STREAM_PAUSE = 1.0
-STREAM_TIMEOUT = 15.0
-"""A stream says at least Idle once a second; one that is silent for so long is taken for dead."""
 
 Request = Callable[["Runner"], Awaitable[None]]
 
@@ -51,6 +47,7 @@ class Runner:
         self.engine = book.engine
         self.settings = session.settings.application
         self.connection = Connection(self._changed)
+        self.stream = OrderStream(session, book, heard=self._heard, missed=self.reconcile_soon)
         self.requests: deque[Request] = deque()
         self.events: deque[Fill | OrderReport] = deque()
         self._wake = asyncio.Event()
@@ -64,7 +61,7 @@ class Runner:
         self.last_beat = now
         self._next_beat = now
         self._next_look = now + book.parts.settings.reconcile.interval_seconds
-        self.engine.wake = self._wake.set
+        self.engine.sender.wake = self._wake.set
         self.done = False
 
     def _now(self) -> float:
@@ -88,6 +85,14 @@ class Runner:
     def reconcile_soon(self) -> None:
         """Something may have been missed."""
         self.stale = True
+        self._wake.set()
+
+    def _heard(self, event: Fill | OrderReport) -> None:
+        """A stream's word."""
+        self.events.append(event)
+        if self.engine.reconciler.strangers.surprising(event):
+            self.book.unseen.hear(event)
+            self.stale |= isinstance(event, OrderReport)  # only a query shows all of somebody else's orders
         self._wake.set()
 
     # ---- the loop --------------------------------------------------------------------------------------------------
@@ -136,7 +141,7 @@ class Runner:
     async def _settle(self) -> None:
         """Late answers, and what a stream brought."""
         report, at = Report(), self.session.world.clock.now()
-        self.engine.settle_late(report, at)
+        self.engine.sender.settle_late(report, at)
         fills = []
         self.book.unseen.clear()
         while self.events:
@@ -283,64 +288,6 @@ class Runner:
         self.book.tell(report)
         return True
 
-    # ---- stream ----------------------------------------------------------------------------------------------------
-    async def listen(self) -> None:
-        """Orders and fills as they happen, where the broker has a stream; hints, the queries are the truth."""
-        broker = self.engine.broker
-        if not isinstance(broker, HasOrderStream):
-            return
-        make = self.session.world.make_lane or _thread_lane
-        lane = make(f"stream {self.book.name}", STREAM_TIMEOUT, 1)
-        try:
-            while not self.session.world.stopping.is_set():
-                await self._listen_once(broker, lane)
-                self.reconcile_soon()
-                await asyncio.sleep(STREAM_PAUSE)
-        finally:
-            lane.close()
-
-    async def _listen_once(self, broker: HasOrderStream, lane: Lane) -> None:
-        """One life of the stream: it ends when it raises, ends, or says nothing for longer than it may."""
-        stream = iter(broker.stream_orders())
-        try:
-            await self._hear(stream, lane)
-        finally:
-            close = getattr(stream, "close", None)
-            if close is not None:
-                with suppress(ValueError):  # a thread that hangs is still in it
-                    close()
-
-    async def _hear(self, stream: Iterator[Any], lane: Lane) -> None:
-        while not self.session.world.stopping.is_set():
-            try:
-                event = await lane.call(Priority.QUERY, _next, stream)
-            except ESCAPES as error:
-                self.session.log.warning("stream_lost", book=self.book.name, reason=f"{type(error).__name__}: {error}")
-                return
-            if event is None:
-                return
-            if isinstance(event, Reset):
-                self.reconcile_soon()
-            elif isinstance(event, Fill | OrderReport) and asking.fits_a_stream(event):
-                self._heard(event)
-            elif not isinstance(event, Idle | Account):
-                self.reconcile_soon()  # nonsense: something may have been missed
-
-    def _heard(self, event: Fill | OrderReport) -> None:
-        self.events.append(event)
-        if self.engine.reconciler.surprising(event):
-            self.book.unseen.hear(event)
-            self.stale |= isinstance(event, OrderReport)  # only a query shows all of somebody else's orders
-        self._wake.set()
-
-
-def _thread_lane(name: str, timeout: float, workers: int) -> Lane:
-    return ThreadLane(name, timeout=timeout, workers=workers)
-
-
-def _next(stream: Any) -> Any:
-    return next(stream, None)
-
 
 # ---- the session's loop --------------------------------------------------------------------------------------------
 async def live(session: Session, cycles: int | None, progress: Progress) -> None:
@@ -355,7 +302,7 @@ async def live(session: Session, cycles: int | None, progress: Progress) -> None
         table.add(plan, runner.cycle_due)
     table.start()
     tasks = [asyncio.ensure_future(runner.run()) for runner in runners]
-    streams = [asyncio.ensure_future(runner.listen()) for runner in runners]
+    streams = [asyncio.ensure_future(runner.stream.listen()) for runner in runners]
     try:
         while not session.world.stopping.is_set() and not all(task.done() for task in tasks) and not _failed(tasks):
             await session.obey()
@@ -400,28 +347,3 @@ def _watch(session: Session, runners: list[Runner]) -> None:
             session.alerts.raise_(
                 Severity.ERROR, "heartbeat_missed", text, same=f"{runner.book.name} {runner.last_beat}"
             )
-
-
-async def fetch(session: Session, book: Book) -> bool:
-    """New bars of the book's time frame and of the others; False where the source has no answer."""
-    market, feed = book.engine.market, book.parts.feed
-    now: datetime = session.world.clock.now()
-    for panel in (market.panel, *(frame for frame, _ in market.frames.values())):
-        since = instant(panel.end[panel.rows - 1]) if panel.rows else now - 500 * bar_length(panel.timeframe)
-        try:
-            question = feed.made.object.bars
-            bars = await feed.lane.call(Priority.BARS, question, list(panel.symbols), panel.timeframe, since, now)
-            if isinstance(bars, Bars):
-                check_bars(bars, feed.made.label)
-                check_closed(bars, now, feed.made.label)
-        except DataError as error:
-            bars = Unavailable("data", str(error))
-        except ESCAPES as error:  # a source that raises leaves the last good bars in use
-            bars = Unavailable("plugin", f"{type(error).__name__}: {error}")
-        if isinstance(bars, Unavailable):
-            session.log.warning("data_unavailable", source=feed.made.instance, reason=bars.reason)
-            text = f"Data source '{feed.made.instance}' did not answer: {bars.reason}"
-            session.alerts.raise_(Severity.WARNING, "data_unavailable", text)
-            return False
-        panel.append(bars)
-    return True

@@ -109,8 +109,8 @@ def open_alerts(session: Session, kit: Kit) -> Alerts:
     alerts = Alerts(
         [(one.instance, one.object) for one in made],
         now=session.world.clock.now,
-        fault=session.alert_fault,
-        raised=session.alert_raised,
+        fault=session.announcer.alert_fault,
+        raised=session.announcer.alert_raised,
     )
     session.closing.append(alerts.close)
     return alerts

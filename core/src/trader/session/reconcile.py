@@ -1,7 +1,7 @@
 """What the venue says is, and what the journal says happened: the two made to agree.
 
-`news` books what is new (fills, money, the state of our orders). `everything` also looks at what is not ours: orders
-and trades by somebody else, positions, cash. An answer that did not come changes nothing; a difference counts as one
+`news` books what is new (fills, money, the state of our orders). `everything` also looks at what is not ours
+(`trader.session.strangers`), positions, cash. An answer that did not come changes nothing; a difference counts as one
 when it has outlived everything that could still be on its way.
 """
 
@@ -27,21 +27,21 @@ from trader.model import (
     Unavailable,
 )
 from trader.orders.blotter import LIVE, LiveOrder
-from trader.orders.conservation import ours
 from trader.orders.differences import CASH, Difference, Differences, compare
 from trader.orders.journal import Booking, Move, fact_key
-from trader.orders.lifecycle import TERMINAL
 from trader.protocols import HasCashEvents
 from trader.session import asking
 from trader.session.asking import ask
+from trader.session.corrections import corrections
 from trader.session.lanes import Priority
+from trader.session.strangers import Strangers
 
 if TYPE_CHECKING:
-    from trader.session.engine import Engine, Report
+    from trader.session.engine import Engine
+    from trader.session.report import Report
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(days=1)
-TAKEN = "taken into the book"
 STILL_RUNNING = 900.0
 """A call that its lane has given up may still send for so long, seconds; after that it is taken for dead."""
 
@@ -57,23 +57,24 @@ class Reconciler:
         # A protocol check walks its methods: once, not in every step.
         self._has_cash = engine.broker if isinstance(engine.broker, HasCashEvents) else None
         self.differences = Differences(0.0 if engine.recorded else engine.policy.horizon_seconds)
-        self.waiting: set[str] = set()
-        """Keys (`fact_key`) of trades that nobody can name while an order of their symbol is uncertain."""
-        self.foreign: list[OrderReport] = []
-        """Orders at the venue that somebody else placed, as last shown."""
+        self.strangers = Strangers(engine, self._is_news)
         self.shown_working = 0
         """How many working orders the venue listed the last time."""
-        self._ghosts: dict[str, float] = {}
         self._missing: dict[str, float] = {}
         self._told: set[str] = set()
         self.opened_at: datetime | None = None
         """Facts of before are not this epoch's; its opening balance has them. None: recorded data, all are."""
 
+    @property
+    def foreign(self) -> Sequence[OrderReport]:
+        """Orders at the venue that somebody else placed, as last shown."""
+        return self.strangers.foreign
+
     # ---- what is new -----------------------------------------------------------------------------------------------
     async def news(self, report: Report, row: int, at: datetime) -> bool:
         """Ask for fills, cash events and the state of open orders; book what is new. False: no answer to some of it."""
         engine = self.engine
-        engine.settle_late(report, at)
+        engine.sender.settle_late(report, at)
         asked_since = self._since if engine.recorded else max(self._since - OVERLAP, EPOCH)
         fits = None if engine.recorded else asking.are_fills
         fills = await ask(engine.lane, Priority.QUERY, engine.broker.fills, asked_since, fits=fits)
@@ -101,7 +102,7 @@ class Reconciler:
         ended: dict[str, LiveOrder] = {}
         if not engine.recorded:
             fills = [fill for fill in fills if self._is_news(fill)]
-            owners = {fact_key(fill): await self._owner(fill) for fill in fills}
+            owners = {fact_key(fill): await self.strangers.owner(fill) for fill in fills}
         bookings: list[Booking] = []
         moves: list[Move] = []
         instruments, blotter, ledger = engine.market.instruments, engine.blotter, engine.ledger
@@ -115,12 +116,12 @@ class Reconciler:
                     order = blotter.get(name) or ended.setdefault(name, order)
             rules = instruments.get(fill.symbol)
             if rules is None or (order is None and not engine.recorded):
-                bookings += self._not_ours(fill, rules, report)
+                bookings += self.strangers.trade(fill, rules, report)
                 continue
             client_id = order.request.client_id if order is not None else None
             booking = ledger.after_fill(fill, client_id, rules)
             if booking is None:
-                bookings += self._corrections(fill, rules, report, order=order, moves=moves)
+                bookings += corrections(engine, fill, rules, report, order=order, moves=moves)
                 continue
             bookings.append(booking)
             booked.append(fill)
@@ -156,33 +157,6 @@ class Reconciler:
             engine.journal.booked(booked, [])
             report.fills += [one.fact for one in booked if isinstance(one.fact, Fill) and not one.apart]
             engine.standing.booked(booked, row)
-
-    def _corrections(
-        self,
-        fill: Fill,
-        rules: Instrument,
-        report: Report,
-        *,
-        order: LiveOrder | None = None,
-        moves: list[Move] | None = None,
-        apart: bool = False,
-    ) -> list[Booking]:
-        """The venue shows other terms of an execution than were booked."""
-        ledger = self.engine.ledger
-        known, pair = ledger.said(fill), ledger.corrected(fill)
-        if known is None or pair is None:
-            return []
-        report.alarm("execution_corrected", f"{fill.symbol}: the venue changed execution {fill.execution_id} to "
-                     f"{fill.quantity:f} at {fill.price:f}; the difference is booked")  # fmt: skip
-        client_id = order.request.client_id if order is not None else None
-        if order is not None and moves is not None and known[0] != fill.quantity:
-            moves.append(self.engine.blotter.corrected(order, fill.quantity - known[0], fill.time))
-        made = (
-            ledger.after_foreign(one, rules) if apart else ledger.after_fill(one, client_id, rules)
-            for one in pair
-            if one.quantity
-        )  # fmt: skip
-        return [booking for booking in made if booking is not None]
 
     def _note_newest(self, fills: Sequence[Fill]) -> None:
         """Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
@@ -268,12 +242,12 @@ class Reconciler:
     def _perhaps_absent(self, order: LiveOrder, asked: float, report: Report, at: datetime) -> None:
         """Not found is evidence only when everything that could still arrive has arrived, and could be seen."""
         engine, client_id = self.engine, order.request.client_id
-        given_up = engine.in_flight.get(client_id)
+        given_up = engine.sender.in_flight.get(client_id)
         if given_up is not None and asked - given_up < STILL_RUNNING:
             return
         if asked - order.since < engine.policy.horizon_seconds:
             return
-        engine.in_flight.pop(client_id, None)
+        engine.sender.in_flight.pop(client_id, None)
         moves = engine.blotter.proven_absent(order, at)
         engine.journal.moved(moves)
         report.moves += moves
@@ -305,108 +279,6 @@ class Reconciler:
             report.alarm("illegal_transition", f"{odd.symbol}: {text}")
             engine.halt_symbol(odd.symbol, text)
 
-    # ---- what is not ours ------------------------------------------------------------------------------------------
-    async def _owner(self, fill: Fill) -> LiveOrder | None:
-        """The order of a trade that names no open one: a closed one of ours, or one that the venue can name."""
-        engine, blotter = self.engine, self.engine.blotter
-        known = blotter.by_key(fill.key) or (blotter.by_venue_id(fill.venue_id) if fill.venue_id else None)
-        if known is not None:
-            return known
-        stored = engine.journal.find(fill.key, fill.venue_id)
-        if stored is not None:
-            return blotter.take_up(stored)
-        self.waiting.discard(fact_key(fill))
-        if not blotter.uncertain(fill.symbol):
-            return None
-        # An order of ours may be there without our knowing its name: the venue is asked whose trade this is.
-        ref = OrderRef("", fill.key, fill.symbol, fill.venue_id or None)
-        found = await ask(engine.lane, Priority.QUERY, engine.broker.order, ref, fits=asking.is_report)
-        if isinstance(found, OrderReport):
-            owner = blotter.by_key(found.key)
-            if owner is not None or (found.key and engine.policy.id_policy != "none"):
-                return owner
-        self.waiting.add(fact_key(fill))
-        return None
-
-    def _not_ours(self, fill: Fill, rules: Instrument | None, report: Report) -> list[Booking]:
-        """A trade by somebody else, as the policy has it. Nothing is foreign while an order of it is uncertain."""
-        engine = self.engine
-        if fact_key(fill) in self.waiting:
-            return []
-        policy = engine.policy.external
-        what = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} ({fill.execution_id})"
-        if rules is None or policy == "ignore":
-            booking = engine.ledger.after_foreign(fill, rules or Instrument(fill.symbol))
-            outcome = "the book leaves it alone" if rules is not None else "the book does not trade this symbol"
-        else:
-            booking = engine.ledger.after_fill(fill, None, rules)
-            outcome = TAKEN
-        if booking is None:
-            return self._corrections(fill, rules or Instrument(fill.symbol), report, apart=outcome != TAKEN)
-        report.alarm("external_trade", f"Somebody else traded on this account: {what}; {outcome}")
-        if policy == "halt":
-            engine.block_book("halt", f"somebody else traded on the account: {what}")
-        return [booking]
-
-    def _strangers(self, shown: Sequence[OrderReport], report: Report, at: datetime) -> None:
-        """Orders at the venue that are not open here: ours of old, or somebody else's."""
-        engine, self.foreign = self.engine, []
-        for one in shown:
-            if engine.blotter.by_key(one.key) or (one.venue_id and engine.blotter.by_venue_id(one.venue_id)):
-                continue
-            stored = engine.journal.find(one.key, one.venue_id)
-            if stored is not None:
-                self._ghost(stored.request.client_id, one, report, at)
-            elif ours(one.key):
-                engine.panic(f"an order of ours works at the venue and has no row: {one.key} of {one.symbol}")
-            elif not (engine.policy.id_policy == "none" and engine.blotter.uncertain(one.symbol)):
-                self.foreign.append(one)
-                self._stranger(one, report, at)
-        shown_now = {one.venue_id for one in shown}
-        self._ghosts = {venue_id: since for venue_id, since in self._ghosts.items() if venue_id in shown_now}
-
-    def _ghost(self, client_id: str, one: OrderReport, report: Report, at: datetime) -> None:
-        """An order that ended here works there. For a moment that is the venue's lag; after it, it is cancelled."""
-        engine, now = self.engine, self.engine.clock.monotonic()
-        if one.state in TERMINAL or now - self._ghosts.setdefault(one.venue_id, now) < engine.policy.horizon_seconds:
-            return
-        engine.unwanted.append(OrderRef(client_id, one.key, one.symbol, one.venue_id))
-        if one.venue_id not in self._told:
-            self._told.add(one.venue_id)
-            text = f"order {client_id} works at the venue, and had ended here"
-            engine.journal.odd(client_id, text, at)
-            report.alarm("illegal_transition", f"{one.symbol}: {text}; it is being cancelled")
-            engine.halt_symbol(one.symbol, text)
-
-    def _stranger(self, one: OrderReport, report: Report, at: datetime) -> None:
-        if one.venue_id in self._told:
-            return
-        self._told.add(one.venue_id)
-        what = f"order {one.venue_id}: {one.side} {one.quantity:f} {one.symbol}"
-        self.engine.journal.odd(f"external {one.venue_id}", f"somebody else's {what}", at)
-        report.alarm("external_order", f"Somebody else has an order on this account: {what}")
-        if self.engine.policy.external == "halt":
-            self.engine.block_book("halt", f"somebody else has an order on the account: {what}")
-
-    def surprising(self, event: Fill | OrderReport) -> bool:
-        """Whether a stream tells of exposure that limits do not count yet: somebody else's, or of an order that had
-        ended here. Asked by the gate in its own thread: it only looks."""
-        engine = self.engine
-        order = engine.blotter.by_key(event.key)
-        if order is None and event.venue_id:
-            order = engine.blotter.by_venue_id(event.venue_id)
-        if order is not None:
-            return order.state is OrderState.ABSENT
-        mine = ours(event.key)
-        if not mine:
-            if engine.policy.external == "ignore":
-                return False
-            if engine.policy.id_policy == "none" and engine.blotter.uncertain(event.symbol):
-                return False  # it may well be ours, which counts at its worst
-        if isinstance(event, Fill):
-            return self._is_news(event)
-        return not mine and event.state not in TERMINAL and all(event.venue_id != one.venue_id for one in self.foreign)
-
     # ---- everything ------------------------------------------------------------------------------------------------
     async def everything(self, report: Report, row: int, at: datetime) -> bool:
         """News, then orders of all kinds, positions and cash against the journal. False: something did not answer."""
@@ -423,7 +295,7 @@ class Reconciler:
         self.shown(shown, report, at)
         for order in engine.blotter.absent():  # it may have come and gone between two looks
             await self._look_up(order, report, at)
-        self._strangers(shown, report, at)
+        self.strangers.look(shown, report, at)
         self._odd(report, at)
         self.shown_working = len(shown)
         engine.account = report.account = account
@@ -440,7 +312,7 @@ class Reconciler:
             there[one.symbol] = there.get(one.symbol, ZERO) + one.quantity
         uncertain = {order.request.symbol for order in engine.blotter.open() if order.state not in LIVE}
         found = compare(engine.ledger.expected(), there, leave_out=uncertain)
-        settled = not uncertain and not self.waiting and not found
+        settled = not uncertain and not self.strangers.waiting and not found
         rest = account.cash - engine.ledger.cash - engine.ledger.apart_cash
         if settled and abs(rest) > engine.policy.cash_tolerance:
             found[CASH] = (engine.ledger.cash + engine.ledger.apart_cash, account.cash)

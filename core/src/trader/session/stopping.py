@@ -12,9 +12,9 @@ from trader.errors import TraderError
 from trader.model import OrderState
 from trader.orders.blotter import UNCERTAIN
 from trader.session import by_hand
-from trader.session.engine import Report
 from trader.session.live import POLL_SECONDS
 from trader.session.reconcile import reference
+from trader.session.report import Report
 
 if TYPE_CHECKING:
     from trader.session.books import Book
@@ -79,7 +79,7 @@ async def _cancel(session: Session, book: Book, until: float) -> None:
     refs = [
         reference(o) for o in engine.blotter.open() if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
     ]
-    await engine.cancel(refs, report, at, again=True, journal=True)
+    await engine.sender.cancel(refs, report, at, again=True, journal=True)
     book.tell(report)
     await _settle(session, book, until, lambda: not engine.blotter.open())
 

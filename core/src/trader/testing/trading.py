@@ -35,8 +35,9 @@ from trader.protocols import (
 )
 from trader.session.assemble import references
 from trader.session.by_hand import open_book
-from trader.session.engine import Engine, Report
+from trader.session.engine import Engine
 from trader.session.lanes import InlineLane
+from trader.session.report import Report
 from trader.simulation import SimulatedVenue, Terms
 from trader.testing.fakes import market
 
