@@ -185,7 +185,8 @@ class SimCap:
 
     def limit(self, targets: Array, book: Book) -> Array:
         """As near to the cap as can be: whoever counts an order too little goes beyond it."""
-        most = self._most * np.asarray(book.price) / book.equity
+        with np.errstate(invalid="ignore", divide="ignore"):
+            most = self._most * np.asarray(book.price) / book.equity
         return np.clip(targets, -most, most)
 
     def check(self, plan: Plan, book: Book) -> Iterable[Refusal]:

@@ -116,8 +116,9 @@ def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True,
     portfolio.unresolved[column] = True
     if stop is None:
         portfolio.pending[column] += quantity
-    if quantity * portfolio.worst[column] >= 0:
-        portfolio.worst[column] += quantity
+    sold, bought = portfolio.coming or (np.zeros(len(portfolio.quantity)), np.zeros(len(portfolio.quantity)))
+    (bought if quantity > 0 else sold)[column] += abs(quantity)
+    _may_come(portfolio, sold, bought)
     ref = OrderRef(name, name, symbol)
     portfolio.working = (*portfolio.working, WorkingOrder(ref, column, stop, cancellable))
 
@@ -125,6 +126,10 @@ def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True,
 def in_doubt(market, portfolio, doubt):
     """So much may yet be traded though no open order says so."""
     sold, bought = (np.array([doubt.get(symbol, (0.0, 0.0))[way] for symbol in market.panel.symbols]) for way in (0, 1))
+    _may_come(portfolio, sold, bought)
+
+
+def _may_come(portfolio, sold, bought):
     low, high = portfolio.quantity - sold, portfolio.quantity + bought
     portfolio.worst = np.where(np.abs(high) >= np.abs(low), high, low)
     portfolio.coming = (sold, bought)

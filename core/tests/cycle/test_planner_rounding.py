@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from trader.cycle.planner import Grid
+from trader.cycle.planner import Grid, spendable
+from trader.cycle.portfolio import Portfolio
 from trader.model import Instrument, OrderType, Side, TimeInForce
 from trader.protocols import Leg
 
@@ -315,3 +316,25 @@ def test_an_execution_style_that_answers_nonsense_orders_nothing(cycle, legs, ex
 def test_an_order_lasts_as_its_venue_lets_it(times, tags, wanted, sent_as):
     grid = Grid(["A"], {"A": Instrument("A", tags=tags)}, times)
     assert grid.lasting(0, TimeInForce(wanted)) is TimeInForce(sent_as)
+
+
+@pytest.mark.parametrize(
+    ("held", "sold", "bought", "reserved"),
+    [
+        (100, 0, 0, 0),
+        (100, 0, 50, 50),
+        (100, 400, 50, 50),  # more may be sold than bought: what is bought must be paid all the same
+        (-100, 0, 80, 0),  # it covers: the cash of the sale pays for it
+        (-100, 0, 130, 30),
+        (-100, 500, 130, 30),
+    ],
+)
+def test_cash_for_units_that_may_yet_be_bought_is_not_spent_twice(held, sold, bought, reserved):
+    instruments = {"A": Instrument("A")}
+    grid, portfolio = Grid(["A"], instruments), Portfolio.empty(1, 100_000.0)
+    portfolio.quantity = np.array([float(held)])
+    up, down = held + bought, held - sold
+    portfolio.worst = np.array([float(up if abs(up) >= abs(down) else down)])
+    portfolio.coming = (np.array([float(sold)]), np.array([float(bought)])) if sold or bought else None
+    marks = grid.to_ticks(np.array([10.0]))
+    assert spendable(portfolio, grid, marks, 0.0) == pytest.approx(100_000 - 10 * reserved)

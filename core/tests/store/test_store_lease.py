@@ -58,7 +58,7 @@ def test_F63_a_second_session_is_refused_by_the_name_of_the_living_first(store, 
     assert (second.left(), second.renew()) == (0, False)
     assert first.renew()
     with pytest.raises(Refused, match="here:1 s1"):
-        second.acquire(wait=False)
+        second.acquire(patience=0)
 
 
 class _Renewing(SystemClock):
@@ -83,11 +83,16 @@ def test_F63_the_lease_of_a_dead_session_is_waited_for(store, opened, url):
     assert lease.renew()
 
 
-def test_F63_a_longer_lease_of_somebody_else_is_waited_for_one_time_of_ours(store, opened, url):
-    """Nobody waits for ever: after one lease time of its own a start gives up, by name."""
+def test_F63_a_lease_that_lasts_longer_than_a_start_waits_is_not_waited_for(store, opened, url):
+    """Nobody waits in vain: a start gives up at once, by name."""
     Lease(store, "here:1 s1", 3600).acquire()
     with pytest.raises(Refused, match="here:1 s1"):
-        opened(url, clock=SystemClock()).lock(ttl=TTL)
+        opened(url, clock=_Impatient()).lock(ttl=TTL)
+
+
+class _Impatient(SystemClock):
+    def sleep(self, seconds):
+        raise AssertionError("it waits")
 
 
 def test_a_lease_that_ended_is_renewed_as_long_as_nobody_took_it(store):
@@ -121,7 +126,7 @@ def test_of_many_that_start_at_once_one_gets_it(store, opened, url):
 
     def start(number):
         try:
-            got.append(Lease(stores[number], f"here:{number}").acquire(wait=False))
+            got.append(Lease(stores[number], f"here:{number}").acquire(patience=0))
         except Refused as problem:
             refused.append(problem)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy import table as sql_table
-from trader.errors import StoreError
+from trader.errors import Refused, StoreError
 from trader.model import OrderState
 from trader.store import blocks, commands, reading
 from trader.store.chain import verify_chain
+from trader.store.lock import InstanceLock
 from trader.store.schema import REVISION, metadata
 
 STEPS = range(1, 9)
@@ -92,10 +94,11 @@ def test_F12_an_upgrade_keeps_every_row_and_the_chain_holds(old, opened, journal
     store = opened(old)
     assert verify_chain(store) is None
     after = _rows(old)
-    assert {table: len(rows) for table, rows in after.items()} == {
-        table: len(rows) for table, rows in before.items() if table != "outbox"
+    # The upgrade itself takes the lease.
+    assert {table: len(rows) for table, rows in after.items() if table != "lease"} == {
+        table: len(rows) for table, rows in before.items() if table not in ("outbox", "lease")
     }
-    for table in before.keys() - {"outbox", "alembic_version"}:
+    for table in before.keys() - {"outbox", "alembic_version", "lease"}:
         assert [row[: len(was)] for row, was in zip(after[table], before[table], strict=True)] == before[table]
     assert _schema(old) == _new_schema()
 
@@ -109,6 +112,36 @@ def test_F12_an_upgrade_keeps_every_row_and_the_chain_holds(old, opened, journal
     ]
     assert {each["client_id"] for each in reading.orders(store, "main", OrderState.FILLED)} == {"a"}
     assert commands.waiting(store)[0].kind == "stop"
+
+
+def test_F12_an_older_database_is_not_upgraded_under_a_session(old, opened):
+    """Another version of trader may be at work on it: the newer one refuses, and changes nothing."""
+    before = _schema(old)
+    with _session(old), pytest.raises(Refused, match=r"revision 0001.*not upgraded while a session runs") as refused:
+        opened(old)
+    assert "then start again" in refused.value.todo and _schema(old) == before
+    opened(old)
+    assert _schema(old) == _new_schema()
+
+
+@contextmanager
+def _session(url):
+    """What a session of the older version holds."""
+    if "://" not in url:
+        with InstanceLock(Path(f"{url}.lock")).acquire():
+            yield
+        return
+    engine = _engine(url)
+    with engine.begin() as connection:
+        now = connection.execute(text("SELECT (extract(epoch FROM now()) * 1000000)::bigint")).scalar()
+        connection.execute(
+            text("INSERT INTO lease (name, owner, epoch, expires_at) VALUES ('session', 'elsewhere:1', 1, :ends)"),
+            {"ends": now + 3_600_000_000},
+        )
+    yield
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM lease"))
+    engine.dispose()
 
 
 def test_F12_a_block_of_the_older_schema_halts_in_the_new_one(old, opened, make):

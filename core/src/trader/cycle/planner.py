@@ -236,10 +236,13 @@ def plan(
 def spendable(portfolio: Portfolio, grid: Grid, mark: Ints, cash_buffer: float) -> float:
     """Cash for buys before any sell: settled cash less the buffer and what working buys may still take."""
     cash = portfolio.cash if portfolio.settled_cash is None else min(portfolio.cash, portfolio.settled_cash)
-    pending = (
-        np.maximum(portfolio.worst - np.maximum(portfolio.quantity, 0.0), 0.0) * mark * grid.tick * grid.multiplier
-    )
-    return cash - cash_buffer * max(portfolio.equity, 0.0) - float(pending[grid.cash_settled].sum())
+    free = cash - cash_buffer * max(portfolio.equity, 0.0)
+    if portfolio.coming is None:
+        return free
+    _, bought = portfolio.coming
+    opened = np.maximum(bought - np.maximum(-portfolio.quantity, 0.0), 0.0)  # what covers a short is paid by its sale
+    pending = opened * mark * grid.tick * grid.multiplier
+    return free - float(pending[grid.cash_settled].sum())
 
 
 def fund(orders: Orders, budget: float, verdict: NDArray[np.int8], *, sells_fund_buys: bool) -> Planned:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from trader.clock import Clock, SystemClock
-from trader.errors import StoreError
+from trader.errors import Refused, StoreError
 from trader.store import MARK, connect
 from trader.store.faults import is_conflict, no_connection, store_error
 from trader.store.layout import make
@@ -213,31 +213,49 @@ class Store:
         if revision is not None and self.read_only:
             newer, older = "Use the newer version of trader.", "`trader db upgrade` brings it to this version."
             raise StoreError(_other(revision), where=self.where, todo=newer if revision > REVISION else older)
-        with self.transaction() as connection:
-            revision = stored_revision(connection, self.where)  # another process may have been quicker
-            if revision is None:
-                make(connection)
-            elif revision != REVISION:
-                from trader.store.upgrade import upgrade
+        if revision is None:
+            self._make()
+        else:
+            self._upgrade(revision)
 
-                upgrade(connection, revision, self.where)
+    def _make(self) -> None:
+        with self.transaction() as connection:
+            if stored_revision(connection, self.where) is None:  # another process may have been quicker
+                make(connection)
+
+    def _upgrade(self, revision: str) -> None:
+        """Never under a session that works with the older schema. One that begins meanwhile meets the transaction."""
+        from trader.store.upgrade import upgrade
+
+        try:
+            alone = self.lock(session="upgrade", ttl=1.0, patience=15.0)
+        except Refused as busy:
+            raise Refused(
+                f"{_other(revision)} It is not upgraded while a session runs on it. {busy.what}",
+                where=self.where,
+                todo="End it (Ctrl-C in its terminal, or its own version's `trader stop`), then start again.",
+            ) from None
+        with alone, self.transaction() as connection:
+            stored = stored_revision(connection, self.where)  # another process may have been quicker
+            if stored != REVISION:
+                upgrade(connection, stored, self.where)
 
     def _check(self, connection: Connection) -> None:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if found != "ok":
             raise store_error(ValueError(f"corrupt: {' '.join(str(found).split())}"), self.where)
 
-    def lock(self, *, session: str = "", ttl: float = 15.0) -> Lock:
+    def lock(self, *, session: str = "", ttl: float = 15.0, patience: float | None = None) -> Lock:
         """The right to be the one session on this database, or Refused, which names the holder.
 
         SQLite: a lock file beside it (it survives `archive` and `close`). PostgreSQL: a lease for `ttl` seconds, which
-        its owner renews; one whose owner died is waited for.
+        its owner renews; one whose owner died is waited for, at most `patience` seconds (None: `ttl`).
         """
         if self.path is not None:
             return InstanceLock(self.path.with_name(self.path.name + ".lock")).acquire()
         from trader.store.lease import Lease, owner
 
-        return Lease(self, owner(session), ttl).acquire()
+        return Lease(self, owner(session), ttl).acquire(patience)
 
     def archive(self, reason: str) -> Path:
         """Close the database and move it to `archive/<UTC time>-<reason>/` beside it. Nothing is deleted."""

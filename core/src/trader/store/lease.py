@@ -42,11 +42,13 @@ class Lease(Lock):
         self._until = 0.0
         """Until then it is ours, by the monotonic clock: counted from before the database was asked."""
 
-    def acquire(self, wait: bool = True) -> Lease:
-        """Take it if it is free or has ended. Held: wait, at most one `ttl`, as long as nobody renews it.
+    def acquire(self, patience: float | None = None) -> Lease:
+        """Take it if it is free or has ended. Held: wait, at most `patience` seconds (None: one `ttl`), as long as
+        nobody renews it.
 
-        Errors: Refused, which names the holder, as soon as a renewal shows that it lives (at once without `wait`).
+        Errors: Refused, which names the holder, as soon as a renewal shows that it lives, or that waiting is in vain.
         """
+        patience = self.ttl if patience is None else patience
         with self._store.apart() as connection:
             first: Any = None
             while not self._take(connection):
@@ -55,7 +57,7 @@ class Lease(Lock):
                     continue
                 first = first or seen
                 renewed = (seen.epoch, seen.ends) != (first.epoch, first.ends)
-                if renewed or not wait or seen.now - first.now > self.ttl * 1e6:
+                if renewed or max(seen.ends, seen.now) - first.now > patience * 1e6:
                     raise Refused(
                         f"Another session runs on this database ({seen.owner}).",
                         where=self._store.where,
