@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from _record import commit
 from simulation import campaign, exhaustive
 from simulation.campaign import Played
 from simulation.mutants import MUTANTS, planted
@@ -127,7 +128,7 @@ def _seeds(figures: Figures, first: int, count: int, workers: int) -> bool:
 
 def _report(played: Played) -> None:
     """How to see it again, the smallest run that shows it, and a line for the regressions."""
-    print(f"\nseed {played.seed}, commit {page.commit()}: scripts/simulate --seed {played.seed} --trace")
+    print(f"\nseed {played.seed}, commit {commit(page.PAGE)}: scripts/simulate --seed {played.seed} --trace")
     print("\n".join(f"  {violation}" for violation in played.violations))
     _remember(played.seed, _what(played.violations[0]))
 

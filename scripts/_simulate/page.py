@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _record import ROOT, commit, python, write_between
 from simulation.campaign import Tally
 from simulation.mutants import MUTANTS
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "docs/reference/reliability.md"
 PAGE = ROOT / NAME
 PARTS = ("histories", "cases", "planted bugs")
@@ -32,34 +30,11 @@ class Figures:
     failed_cases: int = 0
 
 
-def commit() -> str:
-    """The commit, and whether files differ from it."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        name = git("rev-parse", "--short=12", "HEAD")
-        # The page itself is what a recording changes.
-        changed = git("status", "--porcelain", "--", ".", f":!{NAME}")
-    except OSError:
-        return "unknown"
-    return f"{name} with changes" if name and changed else name or "unknown"
-
-
 def record(figures: Figures, page: Path = PAGE) -> None:
     """Replace the parts of the page that were run. ValueError if it has no place for one."""
-    text = page.read_text(encoding="utf-8")
+    facts = [f"* commit: {commit(PAGE)}", f"* python: {python()}"]
     for part, lines in parts(figures).items():
-        begin, end = markers(part)
-        if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
-            raise ValueError(f"{page.name} must have one line {begin!r} and, after it, one line {end!r}")
-        head, rest = text.split(begin)
-        python = f"{platform.python_implementation()} {platform.python_version()}"
-        facts = [f"* commit: {commit()}", f"* python: {python}", *lines]
-        text = "\n".join([head + begin, "", *facts, "", end]) + rest.split(end)[1]
-    page.write_text(text, encoding="utf-8", newline="\n")
+        write_between(page, *markers(part), [*facts, *lines])
 
 
 def parts(figures: Figures) -> dict[str, list[str]]:
