@@ -104,6 +104,26 @@ def test_F43_a_gap_in_the_stream(make_room, event):
     room.play(story)
 
 
+def test_F43_a_gap_in_the_stream_while_everything_is_asked(make_room):
+    """What was asked before the gap does not show what the gap hides: everything is asked once more."""
+    room = make_room(reconcile="interval_seconds = 900")
+
+    async def story():
+        await room.order()
+
+        def gap():
+            room.before.pop("positions")
+            room.trade()  # after the question for fills
+            room.session.runners[0].reconcile_soon()
+
+        room.before["positions"] = gap
+        room.session.runners[0].reconcile_soon()
+        await room.until(lambda: room.held() == 100, seconds=10)
+        room.agree()
+
+    room.play(story)
+
+
 def test_F25_a_stream_that_tells_of_orders_only(make_room):
     """Some venues name an execution otherwise by stream: it says that an order is over, and a query has its fills."""
     room = make_room(stream=True, reconcile="interval_seconds = 900")

@@ -176,10 +176,10 @@ class Runner:
     async def reconcile(self) -> Report:
         """Everything, now."""
         report, at = Report(), self.session.world.clock.now()
+        self.stale = False  # what is heard while it goes on may be missing in its answers
         whole = await self.engine.reconcile(report, self._row, at)
         self._next_look = self._now() + self.book.parts.settings.reconcile.interval_seconds
         if whole:
-            self.stale = False
             self.connection.heard()
         else:
             self.stale = True
@@ -279,11 +279,13 @@ class Runner:
         """What the store holds is true: take that place again, as after a restart."""
         self.engine.resume(self.session.load(self.engine.journal))
         report, at = Report(), self.session.world.clock.now()
-        whole = await self.engine.awaken(report, self._row, at)
+        self.stale = False
+        if not await self.engine.awaken(report, self._row, at):
+            self.stale = True
         panel = self.engine.market.panel
         if panel.rows:
             self.engine.standing.look(min(max(self.book.next_row - 1, 0), panel.rows - 1))
-        self._broken, self.stale = False, not whole
+        self._broken = False
         self.session.log.warning("store_back", book=self.book.name)
         self.book.tell(report)
         return True
