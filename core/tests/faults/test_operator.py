@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late, Slow
-from trader.model import Rejected, Side, Unavailable, Unknown
+from trader.model import Accepted, Rejected, Side, Unavailable, Unknown
 from trader.safety.stop import Trip, write_stop
 from trader.simulation import Faults
 
@@ -240,5 +240,20 @@ def test_F110_cancels_are_rate_limited(room):
         assert 4 <= calls <= 60 and len(room.venue.truth_working()) == 2
         room.always("cancel", None)
         await room.until(lambda: room.venue.truth_working() == [], seconds=10)
+
+    room.play(story)
+
+
+def test_F106_a_cancel_for_all_that_leaves_some_is_not_the_last_word(room):
+    """A venue that takes one cancel for all and cancels nothing: each order is asked to be gone by itself."""
+
+    async def story():
+        await room.order("AAA")
+        await room.order("BBB")
+        assert len(room.venue.truth_working()) == 2
+        asked = []
+        room.engine.broker.cancel_all = lambda: asked.append("all") or Accepted()
+        assert "no order works at any venue" in await room.ask("kill", reason="test")
+        assert asked and room.venue.truth_working() == []
 
     room.play(story)

@@ -139,4 +139,4 @@ def _kill_in_memory(plot: Plot) -> None:
 @mutant("kill_not_cancelling")
 def _kill_not_cancelling(plot: Plot) -> None:
     """The kill switch closes the gate and leaves what works at the venue."""
-    plot.put(killing, "sweep", lambda _broker: Swept())
+    plot.put(killing, "sweep", lambda _broker, **_more: Swept())

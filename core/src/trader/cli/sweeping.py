@@ -45,7 +45,7 @@ class Visit:
         self.stopping = threading.Event()
         self._make, self._clock = make, clock
         self._seen: set[str] = set()
-        self._clean = 0
+        self._clean = self._looks = 0
         self._opened = False
 
     @property
@@ -76,11 +76,12 @@ class Visit:
             broker.close()
 
     def _round(self, broker: Broker) -> None:
-        from trader.safety.sweep import sweep
+        from trader.safety.sweep import PATIENT_LOOKS, sweep
 
         if not self._opened and not self._open(broker):
             return
-        swept = sweep(broker)
+        self._looks += 1
+        swept = sweep(broker, one_by_one=self._looks > PATIENT_LOOKS)
         self.trouble = swept.trouble
         self._seen |= {one.venue_id or one.key for one in swept.shown}
         if swept.trouble:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trader.errors import ESCAPES
-from trader.model import OrderRef, OrderReport, Unavailable
+from trader.model import Accepted, OrderRef, OrderReport, Unavailable
 from trader.protocols import Broker, HasCancelAll
+
+PATIENT_LOOKS = 2
+"""So many times one cancel for all is asked for; what works after that is asked to be gone one by one."""
 
 
 @dataclass(slots=True)
@@ -22,26 +25,50 @@ class Swept:
         return not self.trouble and not self.shown
 
 
-def sweep(broker: Broker) -> Swept:
-    """List what works, ask for each to be cancelled. Call it again until it is clean: a cancel is only asked for."""
-    swept = Swept()
-    try:
-        shown = broker.orders()
-        if isinstance(shown, Unavailable) or not all(isinstance(each, OrderReport) for each in shown):
-            reason = shown.reason if isinstance(shown, Unavailable) else "its answer is no list of orders"
-            swept.trouble = f"the venue does not say what works there: {reason}"
-            if isinstance(broker, HasCancelAll):  # blind, and better than nothing
-                broker.cancel_all()
-                swept.asked += 1
-            return swept
-        swept.shown = list(shown)
-        if len(swept.shown) > 1 and isinstance(broker, HasCancelAll):
-            broker.cancel_all()
-            swept.asked += 1
-            return swept
-        for each in swept.shown:
+def sweep(broker: Broker, *, one_by_one: bool = False) -> Swept:
+    """List what works, ask for each to be cancelled. Call it again until it is clean: a cancel is only asked for.
+
+    Several orders go by the broker's `cancel_all` where it has one, and one by one where that fails, or if
+    `one_by_one` says that it was asked for and left some.
+    """
+    shown = _working(broker)
+    if isinstance(shown, str):
+        return Swept(asked=int(_all_gone(broker)), trouble=shown)  # blind, and better than nothing
+    swept = Swept(shown)
+    if len(swept.shown) > 1 and not one_by_one and _all_gone(broker):
+        swept.asked += 1
+        return swept
+    for each in swept.shown:
+        try:
             broker.cancel(OrderRef("", each.key, each.symbol, each.venue_id))
             swept.asked += 1
-    except ESCAPES as error:
-        swept.trouble = f"{type(error).__name__}: {error}"
+        except ESCAPES as error:
+            swept.trouble = _said(error)
     return swept
+
+
+def _working(broker: Broker) -> list[OrderReport] | str:
+    """What works there, or why nobody knows."""
+    try:
+        shown = broker.orders()
+        if isinstance(shown, Unavailable):
+            return f"the venue does not say what works there: {shown.reason}"
+        if not all(isinstance(each, OrderReport) for each in shown):
+            return "the venue does not say what works there: its answer is no list of orders"
+        return list(shown)
+    except ESCAPES as error:
+        return _said(error)
+
+
+def _all_gone(broker: Broker) -> bool:
+    """Whether the broker took one cancel for all."""
+    if not isinstance(broker, HasCancelAll):
+        return False
+    try:
+        return isinstance(broker.cancel_all(), Accepted)
+    except ESCAPES:
+        return False
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trader.model import Severity
-from trader.safety.sweep import Swept, sweep
+from trader.safety.sweep import PATIENT_LOOKS, Swept, sweep
 from trader.session.asking import ask
 from trader.session.lanes import Priority
 from trader.session.report import Report
@@ -46,9 +47,11 @@ class Sweeper:
     async def _sweep(self, book: Book, patience: float) -> str:
         session, engine = self._session, book.engine
         began = told = session.world.clock.monotonic()
-        pause = FIRST_PAUSE
+        pause, looks = FIRST_PAUSE, 0
         while True:
-            swept = await ask(engine.lane, Priority.CANCEL, sweep, engine.broker)
+            looks += 1
+            one_by_one = looks > PATIENT_LOOKS
+            swept = await ask(engine.lane, Priority.CANCEL, partial(sweep, one_by_one=one_by_one), engine.broker)
             trouble = self._left(book, swept)
             if not trouble:
                 session.log.warning("kill_switch", book=book.name, state="confirmed", working=0)
