@@ -56,6 +56,27 @@ def test_a_ban_binds_cancels_too(clock):
     assert allowance.refusal() is None
 
 
+@pytest.mark.parametrize("banned", [False, True])
+def test_F52_a_clock_that_is_set_back_does_not_make_a_pause_longer(banned):
+    times = [START]
+    allowance = Allowance(lambda: times[-1])
+    allowance.wait(30, banned=banned)
+    times.append(START - timedelta(hours=5))
+    assert allowance.refusal().retry_after == 30
+    times.append(times[-1] + timedelta(seconds=30))
+    assert allowance.refusal() is None and allowance.refusal(urgent=True) is None
+
+
+def test_F52_a_clock_that_is_set_back_does_not_keep_the_last_of_a_limit_for_longer():
+    times = [START]
+    allowance = Allowance(lambda: times[-1])
+    allowance.told(99, 100)
+    times.append(START - timedelta(hours=5))
+    assert allowance.refusal().retry_after == 60
+    times.append(times[-1] + timedelta(seconds=60))
+    assert allowance.refusal() is None
+
+
 def test_a_limit_of_nothing_says_nothing(clock):
     allowance = Allowance(clock.now)
     allowance.told(5, 0)

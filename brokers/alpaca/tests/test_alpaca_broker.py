@@ -280,6 +280,20 @@ def test_F36_a_replaced_order_is_followed_to_its_end(told, scripted, ref, newer,
     assert [fill.key for fill in scripted.fills(ALWAYS)] == ["t1"]
 
 
+def test_F36_a_replaced_order_has_filled_the_same_by_whichever_id_it_is_asked(told, scripted, ref):
+    """Its end is believed once its fills add up to that: what was filled before the replacement is among them."""
+    old = shown(1, status="replaced", replaced_by=shown(2)["id"], filled_qty="1")
+    middle = shown(2, status="replaced", replaces=old["id"], replaced_by=shown(3)["id"], client_order_id="somebody")
+    new = shown(3, status="filled", replaces=middle["id"], client_order_id="again", qty="4", filled_qty="4")
+    old["filled_qty"] = "5"
+    for one in (old, middle, new):
+        told.script["GET /v2/orders/" + one["id"]] = (200, one)
+    for one in (old, middle, new):
+        report = scripted.order(ref("t1", one["id"]))
+        assert (report.key, report.venue_id, report.state) == ("t1", new["id"], OrderState.FILLED)
+        assert report.filled == 9
+
+
 def test_F36_an_id_that_the_venue_no_longer_knows_is_asked_by_key(told, scripted, ref):
     told.script["GET /v2/orders:by_client_order_id"] = (200, shown(1))
     told.script["GET /v2/orders/" + ID] = (404, {"code": 40410000, "message": "order not found for it"})

@@ -404,6 +404,95 @@ def test_F32_a_triggered_order_is_canceled_where_it_is_now(desk):
     assert broker.order(desk.ref(waits, outcome.venue_id)).state is OrderState.CANCELED
 
 
+def test_F32_a_triggered_order_that_cannot_be_looked_up_is_not_said_to_be_gone(desk):
+    """It works in the plain space: only the venue's word about that is a no."""
+    at = desk("binance_futures")
+    broker = at.broker()
+    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
+    outcome = broker.submit(waits)
+    at.venue.trade("BTC/USDT", 21_100.0)
+    at.venue.mishap("order", Mishap.FAILED)
+    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Unknown)
+    assert [report.state for report in broker.orders()] == [OrderState.WORKING]
+
+
+def test_F22_a_triggered_order_is_canceled_while_the_venue_wants_to_be_left_alone(desk):
+    at = desk("binance_futures")
+    broker = at.broker()
+    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
+    outcome = broker.submit(waits)
+    at.venue.trade("BTC/USDT", 21_100.0)
+    broker.shared_allowance().wait(0.5)
+    assert isinstance(broker.positions(), Unavailable)
+    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Accepted)
+    SystemClock().sleep(0.6)
+    assert broker.order(desk.ref(waits, outcome.venue_id)).state is OrderState.CANCELED
+
+
+def test_F36_what_became_of_a_conditional_order_is_no_strangers_when_it_is_triggered_between_two_questions(
+    desk, monkeypatch
+):
+    """Nobody says that the plain order has our id as its clientOrderId: here it has the venue's own."""
+    at = desk("binance_futures")
+    broker = at.broker()
+    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
+    outcome = broker.submit(waits)
+    look, ask = broker.conditionals.open, broker.rest.ask
+
+    def triggered_after(**more):
+        found = look(**more)
+        at.venue.trade("BTC/USDT", 21_100.0)
+        return found
+
+    def named_by_the_venue(method, *args, **more):
+        answer = ask(method, *args, **more)
+        rows = answer if isinstance(answer, list) else [answer]
+        return [{**row, "clientOrderId": "venue_1"} for row in rows] if method == "futures_get_open_orders" else answer
+
+    monkeypatch.setattr(broker.conditionals, "open", triggered_after)
+    monkeypatch.setattr(broker.rest, "ask", named_by_the_venue)
+    assert "venue_1" in {report.key for report in broker.orders()}
+    at.venue.trade("BTC/USDT", 20_400.0)
+    (fill,) = desk.soon(lambda: broker.fills(EPOCH))
+    assert (fill.key, fill.venue_id) == (waits.key, outcome.venue_id)
+
+
+def test_F39_cancel_all_leaves_no_order_that_is_triggered_meanwhile(desk, monkeypatch):
+    at = desk("binance_futures")
+    broker = at.broker()
+    broker.submit(at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500)))
+    urge, asked = broker.urge, []
+
+    def triggered_between(method, **params):
+        answer = urge(method, **params)
+        asked.append(method)
+        if sum("cancel_all" in one for one in asked) == 1:
+            at.venue.trade("BTC/USDT", 21_100.0)
+        return answer
+
+    monkeypatch.setattr(broker, "urge", triggered_between)
+    assert isinstance(broker.cancel_all(), Accepted)
+    assert list(broker.orders()) == []
+
+
+def test_what_the_venue_has_forgotten_of_a_conditional_order_is_not_found(desk, monkeypatch):
+    """Some days after its end the order that it became is not shown any more; that is an answer."""
+    at = desk("binance_futures")
+    broker = at.broker()
+    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
+    outcome = broker.submit(waits)
+    at.venue.trade("BTC/USDT", 21_100.0)
+    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Accepted)
+    ask = broker.rest.ask
+
+    def forgotten(method, *args, **more):
+        gone = Rejected("not_found", "Order does not exist. (-2013)")
+        return gone if method == "futures_get_order" else ask(method, *args, **more)
+
+    monkeypatch.setattr(broker.rest, "ask", forgotten)
+    assert isinstance(broker.order(desk.ref(waits, outcome.venue_id)), NotFound)
+
+
 def test_a_trade_of_an_order_that_is_not_certain_is_no_fill_of_the_stream(desk):
     """It could be a conditional order's under another name: the queries book it."""
     at = desk("binance_futures")
@@ -451,6 +540,17 @@ def test_F72_the_venue_cancels_when_it_does_not_hear_of_us(desk):
     assert len(broker.orders()) == 1, "heard of every tenth of a second"
     SystemClock().sleep(1.5)
     assert list(broker.orders()) == [], "not heard of for longer than that"
+
+
+def test_F52_a_clock_that_is_set_back_does_not_let_the_countdown_run_out(desk):
+    at = desk("binance_futures")
+    broker = at.broker(dead_man_seconds=10)
+    broker.submit(at.request(limit_price=Decimal(19_000)))
+    broker.positions()
+    broker.dead_man._renewed += timedelta(hours=5)  # as it was renewed before our clock went back
+    at.venue.dials.countdowns.clear()
+    broker.positions()
+    assert list(at.venue.dials.countdowns) == ["BTC/USDT"]
 
 
 def test_F72_a_restart_takes_the_countdown_over(desk):
@@ -520,6 +620,69 @@ def test_a_second_question_reads_only_what_is_new(desk):
     broker.read_trades = lambda symbol, start: (starts.append(start), real(symbol, start))[1]
     assert broker.fills(EPOCH) == first
     assert all(start > broker.now() - timedelta(hours=2) for start in starts) and starts
+
+
+@pytest.mark.parametrize(
+    "badly", [lambda rows: [{**row, "filters": [{}]} for row in rows[:1]] + rows[1:], lambda _: []]
+)
+def test_what_is_held_is_a_position_also_when_the_venue_lists_its_symbol_badly(desk, monkeypatch, badly):
+    """Neither a row that cannot be read nor a list of nothing makes an account flat."""
+    at = desk("binance")
+    broker = at.broker()
+    broker.submit(at.request())
+    at.venue.trade("BTC/USDT", 20_000.0)
+    before = desk.soon(broker.positions)
+    equity, ask = broker.account().equity, broker.rest.ask
+
+    def told(method, *args, **more):
+        answer = ask(method, *args, **more)
+        if method != "get_exchange_info":
+            return answer
+        return {**answer, "symbols": badly(sorted(answer["symbols"], key=lambda row: row["symbol"] != "BTCUSDT"))}
+
+    monkeypatch.setattr(broker.rest, "ask", told)
+    rules = broker.instruments(("BTC/USDT",))
+    assert broker.positions() == before
+    assert broker.account().equity == equity
+    assert isinstance(rules, Unavailable) or not any(rule.tradable for rule in rules)
+
+
+def test_F26_a_symbol_that_is_listed_no_more_keeps_its_name(desk, monkeypatch):
+    """An execution under two names would be booked twice."""
+    at = desk("binance_futures")
+    broker = at.broker()
+    broker.submit(at.request())
+    at.venue.trade("BTC/USDT", 20_000.0)
+    before, fills, ask = desk.soon(broker.positions), desk.soon(lambda: broker.fills(EPOCH)), broker.rest.ask
+
+    def told(method, *args, **more):
+        answer = ask(method, *args, **more)
+        if method != "futures_exchange_info":
+            return answer
+        return {**answer, "symbols": [row for row in answer["symbols"] if row["symbol"] != "BTCUSDT"]}
+
+    monkeypatch.setattr(broker.rest, "ask", told)
+    assert list(broker.instruments(("BTC/USDT",))) == []
+    assert [(one.symbol, one.quantity) for one in broker.positions()] == [(before[0].symbol, before[0].quantity)]
+    assert broker.fills(EPOCH) == fills
+
+
+def test_what_nobody_quotes_for_a_moment_is_worth_what_it_was(desk, monkeypatch):
+    """A halted pair has no bid and no ask; an equity without it would look like a loss of all of it."""
+    at = desk("binance")
+    broker = at.broker()
+    broker.submit(at.request())
+    at.venue.trade("BTC/USDT", 20_000.0)
+    desk.soon(broker.positions)
+    equity, ask = broker.account().equity, broker.rest.ask
+
+    def told(method, *args, **more):
+        answer = ask(method, *args, **more)
+        return {**answer, "bidPrice": "0.0", "askPrice": "0.0"} if method == "get_orderbook_tickers" else answer
+
+    monkeypatch.setattr(broker.rest, "ask", told)
+    assert broker.account().equity == equity
+    assert [position.price for position in broker.positions()] == [20_000]
 
 
 def test_assets_that_are_left_out_are_no_positions(desk):

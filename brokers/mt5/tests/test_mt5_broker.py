@@ -241,6 +241,39 @@ def test_F17_an_order_that_is_not_there_blocks_its_symbol_until_the_horizon(star
     desk.sent(broker)
 
 
+@pytest.mark.parametrize("left", [slice(0, 0), slice(1, None)])
+def test_a_position_keeps_its_name_when_the_terminal_no_longer_lists_its_symbol(start, monkeypatch, left):
+    desk = start()
+    broker = desk.broker()
+    desk.sent(broker)
+    (before,), ask = broker.positions(), broker._terminal.ask
+    assert before.symbol == "EUR/USD"
+
+    def told(user, call, *args, **more):
+        value, state = ask(user, call, *args, **more)
+        if call == "symbols_get":
+            value = sorted(value, key=lambda row: row["name"] != "EURUSD")[left]
+        return value, state
+
+    monkeypatch.setattr(broker._terminal, "ask", told)
+    broker.instruments(())
+    assert broker.positions() == [before]
+    assert {fill.symbol for fill in broker.fills(desk.clock.now() - timedelta(days=1))} == {"EUR/USD"}
+
+
+def test_F52_a_clock_that_is_set_back_does_not_block_a_symbol_for_longer(start, ref):
+    desk = start()
+    broker = desk.broker()
+    desk.emulator.mishap("submit", Mishap.LOST)
+    order = desk.order()
+    broker.submit(order)
+    now = broker._env.now
+    for ago in (timedelta(hours=5), timedelta(hours=5) - module.HORIZON):
+        broker._env.now = lambda ago=ago: now() - ago
+        assert isinstance(broker.order(ref(order)), NotFound)
+    desk.sent(broker)
+
+
 def test_an_order_that_never_left_blocks_nothing(start):
     desk = start()
     broker = desk.broker()
@@ -376,6 +409,23 @@ def test_cancel_all_takes_a_persons_orders_too(start):
     desk.sent(broker, kind="limit", limit="1.05", tif="gtc")
     desk.emulator.mishap("cancel", Mishap.LOST)
     assert isinstance(broker.cancel_all(), Unknown)
+
+
+def test_F32_cancel_all_does_not_count_what_was_over_before_its_turn_came(start):
+    desk = start()
+    broker = desk.broker()
+    desk.sent(broker, kind="limit", limit="1.05", tif="gtc")
+    desk.sent(broker, kind="stop", stop="1.2", tif="gtc")
+    remove = broker._remove
+
+    def filled_meanwhile(ticket):
+        broker._remove = remove
+        desk.emulator.trade("EUR/USD", 1.04)
+        return remove(ticket)
+
+    broker._remove = filled_meanwhile
+    assert broker.cancel_all() == Accepted()
+    assert broker.orders() == []
 
 
 def test_F22_too_many_requests_are_waited_for_and_a_cancel_is_not(start, ref):

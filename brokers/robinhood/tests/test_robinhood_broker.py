@@ -85,6 +85,18 @@ def test_an_account_that_the_login_does_not_have_is_named(kit, venue):
     assert isinstance(answer, Unavailable) and answer.kind == "refused" and "5RH00001" in answer.reason
 
 
+def test_another_account_of_the_login_that_cannot_be_read_keeps_nobody_from_ours(kit, venue, monkeypatch):
+    broker = kit.broker(opened=False, account="5RH00001")
+    ask = broker._client.whole
+
+    def two_accounts(user, url, *args, **more):
+        rows = ask(user, url, *args, **more)
+        return [{**rows[0], "account_number": "5RH00002", "cash": None}, *rows] if url.endswith("/accounts/") else rows
+
+    monkeypatch.setattr(broker._client, "whole", two_accounts)
+    assert broker.open().account_id == "5RH00001"
+
+
 def test_without_a_token_it_says_how_to_get_one(kit, venue):
     answer = kit.broker(kit.door(kit.world(ROBINHOOD_TOKEN="")), opened=False).open()
     assert isinstance(answer, Unavailable) and answer.kind == "auth"
@@ -306,6 +318,22 @@ def test_cash_that_moves_without_a_trade(broker, venue):
     }  # fmt: skip
     assert len({event.event_id for event in events}) == 6 and broker.cash_events(before) == events
     assert broker.cash_events(CLOCK.now() + timedelta(hours=1)) == []
+
+
+def test_money_of_another_account_of_the_login_is_none_of_ours(broker, venue, monkeypatch):
+    """The list of dividends is the login's, not the account's."""
+    before = CLOCK.now()
+    venue.venue.cash("dividend", D("1.25"), "AAPL")
+    ask = broker._client.whole
+
+    def two_accounts(user, url, *args, **more):
+        rows = ask(user, url, *args, **more)
+        theirs = [{**row, "id": "another", "account": row["account"].replace("5RH00001", "5RH00002")} for row in rows
+                  if "/dividends/" in url]  # fmt: skip
+        return rows + theirs
+
+    monkeypatch.setattr(broker._client, "whole", two_accounts)
+    assert [event.amount for event in broker.cash_events(before)] == [D("1.25")]
 
 
 def test_a_restart_shows_the_same(kit, venue):

@@ -26,11 +26,12 @@ class Allowance:
         self._fresh_at: datetime | None = None
         self._quiet_until: datetime | None = None
         self._banned_until: datetime | None = None
+        self._seen = now()
 
     def refusal(self, *, urgent: bool = False) -> RateLimited | None:
         """None: go ahead."""
         with self._lock:
-            now = self._now()
+            now = self._time()
             for until, binds in ((self._banned_until, True), (self._quiet_until, not urgent)):
                 if until is not None and binds and now < until:
                     return RateLimited("the venue asked to be left alone", (until - now).total_seconds())
@@ -46,14 +47,27 @@ class Allowance:
         if limit <= 0:
             return
         with self._lock:
+            now = self._time()
             self._left = 1 - used / limit
-            self._fresh_at = fresh_at or self._now() + timedelta(seconds=self._window)
+            self._fresh_at = fresh_at or now + timedelta(seconds=self._window)
 
     def wait(self, seconds: float | None, *, banned: bool = False) -> None:
         """The venue said: not before `seconds` have passed. None: it did not say how long."""
         with self._lock:
-            until = self._now() + timedelta(seconds=self._window if seconds is None else max(seconds, 0.0))
+            until = self._time() + timedelta(seconds=self._window if seconds is None else max(seconds, 0.0))
             if banned:
                 self._banned_until = max(until, self._banned_until or until)
             else:
                 self._quiet_until = max(until, self._quiet_until or until)
+
+    def _time(self) -> datetime:
+        """Now. Where the clock was set back, what was noted by it goes back with it: no pause gets longer by that."""
+        now = self._now()
+        back = max(self._seen - now, timedelta())
+        self._seen = now
+        if back:
+            self._fresh_at, self._quiet_until, self._banned_until = (
+                None if moment is None else moment - back
+                for moment in (self._fresh_at, self._quiet_until, self._banned_until)
+            )
+        return now

@@ -188,8 +188,11 @@ class AlpacaBroker:
         return unavailable(answer) if isinstance(answer, Trouble) else answer
 
     def _newest(self, client: Any, payload: Any) -> OrderReport:
-        """The end of an order's chain of replacements, with what the whole chain filled."""
-        report = self._origins.report(client, payload)
+        """The end of an order's chain of replacements, with what the whole chain filled, from its first order on."""
+        report = self._origins.report(client, payload)  # which knows a chain that has no beginning
+        while (former := wire.predecessor(payload)) is not None:
+            payload = client.get(f"/orders/{former}", {"nested": "false"})
+            report = self._origins.report(client, payload)
         for _ in range(LONGEST_CHAIN):
             following = wire.successor(payload)
             if following is None:

@@ -61,6 +61,7 @@ class BinanceBroker:
         self.account_settings, self.env = settings, env
         self.memory = Memory(env.folder)
         self.names, self._rules = Names(), dict[str, Instrument]()
+        self._named_ever: dict[str, str] = {}
         self.rights: tuple[str, ...] = ()
         self._rest: Rest | None = None
         self._streams: list[UserStream] = []
@@ -189,15 +190,21 @@ class BinanceBroker:
             return found
         rows, limits = found
         rules = []
+        former = {rule.tags["venue"]: rule for rule in self._rules.values()}
         for row in rows:
             try:
                 rules.append(wire.instrument(row, self.product))
             except BadPayload as bad:  # one odd symbol among thousands does not keep the others
                 self.env.log.warning("symbol_left_out", reason=str(bad))
-        if rows and not rules:
-            return Unknown("payload", "none of the symbols that the venue lists can be read")
+                known = former.get(str(row.raw("symbol", "")))
+                if known is not None:  # what is held of it is a position still
+                    rules.append(structs.replace(known, tradable=False))
+        if not rules:
+            return Unknown("payload", "the venue lists no symbol that can be read")
         self._rules = {rule.symbol: rule for rule in rules}
-        self.names = Names({rule.tags["venue"]: rule.symbol for rule in rules})
+        # What is listed no more keeps its name: an execution under two names would be booked twice.
+        self._named_ever |= {rule.tags["venue"]: rule.symbol for rule in rules}
+        self.names = Names(self._named_ever)
         self.rest.limits.update(limits)
         return None
 

@@ -47,6 +47,7 @@ class SpotBroker(BinanceBroker):
         super().__init__(settings, env)
         self.settings = settings
         self.money = Cash(self)
+        self._marks: dict[str, Decimal] = {}
 
     # ---- the account -------------------------------------------------------------------------------------------------
     def prepare(self) -> Trouble | Unavailable | None:
@@ -120,7 +121,8 @@ class SpotBroker(BinanceBroker):
         }  # fmt: skip
 
     def _prices(self, counted: dict[str, Decimal]) -> dict[str, Decimal] | Trouble:
-        """Asset -> its price in the quote currency; one question, none if nothing is held."""
+        """Asset -> its price in the quote currency, the last one where nobody quotes it now; one question, none if
+        nothing is held."""
         if not counted:
             return {}
         names = {asset: self.names.theirs(self._pair(asset)) for asset in counted}
@@ -128,7 +130,8 @@ class SpotBroker(BinanceBroker):
         marks = self.read(self.rest.ask("get_orderbook_tickers", one, signed=False), wire.marks)
         if isinstance(marks, TROUBLE):
             return marks
-        return {asset: marks[name] for asset, name in names.items() if name in marks}
+        self._marks |= marks
+        return {asset: self._marks[name] for asset, name in names.items() if name in self._marks}
 
     def cash_events(self, since: datetime) -> Sequence[CashEvent] | Unavailable:
         """Deposits and withdrawals that are done, and distributions, in the quote currency. Of another asset they are
@@ -211,7 +214,7 @@ class SpotBroker(BinanceBroker):
             if isinstance(held, TROUBLE):
                 return held
             self.touch(self.names.theirs(self._pair(asset)) for asset in self._counted(held))
-        listed = {self.names.theirs(symbol) for symbol in self.names.symbols}
+        listed = {self.names.theirs(symbol) for symbol in self.names.symbols if self.lists(symbol)}
         return (chosen | (self.memory.sent if chosen else self.memory.symbols)) & listed
 
     def read_trades(self, symbol: str, start: datetime) -> Sequence[Fill] | Trouble:

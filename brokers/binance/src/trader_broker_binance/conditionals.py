@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from trader.model import Accepted, NotFound, OrderReport, OrderState, Outcome, Rejected, Unavailable
+from trader.model import Accepted, NotFound, OrderReport, OrderState, Outcome, Rejected, Unavailable, Unknown
 from trader.wire import Trouble, outcome, unavailable
 
 from trader_broker_binance import futures_wire, wire
@@ -55,9 +55,10 @@ class Conditionals:
             (self._broker.urge if urgent else self._broker.ask)("futures_get_open_algo_orders"), read
         )
 
-    def _one(self, key: str, number: str) -> Algo | Trouble:
+    def _one(self, key: str, number: str, *, urgent: bool = False) -> Algo | Trouble:
         by = {"algoId": number} if number else {"clientAlgoId": key}
-        return self._broker.read(self._broker.ask("futures_get_algo_order", **by), self._read)
+        ask = self._broker.urge if urgent else self._broker.ask
+        return self._broker.read(ask("futures_get_algo_order", **by), self._read)
 
     def order(self, key: str, number: str) -> OrderReport | NotFound | Unavailable:
         """As it stands; once it was triggered, as the order stands that it became."""
@@ -71,8 +72,8 @@ class Conditionals:
         symbol = parts(algo.report.venue_id)[0]
         told = self._broker.ask("futures_get_order", symbol=symbol, orderId=algo.became)
         plain = self._broker.read(told, lambda order: futures_wire.order(order, self._broker.names))
-        if isinstance(plain, Rejected) and plain.kind == "not_found" and algo.report.state is OrderState.WORKING:
-            return algo.report  # triggered a moment ago
+        if isinstance(plain, Rejected) and plain.kind == "not_found":  # triggered a moment ago, or forgotten
+            return algo.report if algo.report.state is OrderState.WORKING else NotFound(plain.reason)
         return unavailable(plain) if isinstance(plain, TROUBLE) else futures_wire.merged(algo.report, plain)
 
     def cancel(self, key: str, number: str) -> Outcome:
@@ -86,7 +87,9 @@ class Conditionals:
             return Accepted()
         if not (isinstance(gone, Rejected) and gone.kind == "not_found"):
             return outcome(gone)
-        algo = self._one(key, number)
+        algo = self._one(key, number, urgent=True)
+        if isinstance(algo, TROUBLE) and not (isinstance(algo, Rejected) and algo.kind == "not_found"):
+            return Unknown("server", f"nobody knows whether it was triggered: {algo.reason}")
         if isinstance(algo, TROUBLE) or not algo.became:
             return outcome(gone)
         return self._broker.cancel_plain(parts(algo.report.venue_id)[0], {"orderId": algo.became})

@@ -48,7 +48,8 @@ class DeadMan:
         """If a third of the time is over. A refusal is told, and keeps nobody from asking what he came for."""
         now = self._broker.env.now()
         with self._lock:
-            fresh = self._renewed is not None and (now - self._renewed).total_seconds() < self._seconds / 3
+            # Also where our clock went back.
+            fresh = self._renewed is not None and 0 <= (now - self._renewed).total_seconds() < self._seconds / 3
             if not self._symbols or fresh:
                 return
             symbols, self._renewed = sorted(self._symbols), now

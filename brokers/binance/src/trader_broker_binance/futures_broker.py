@@ -170,13 +170,15 @@ class FuturesBroker(BinanceBroker):
         return [*waiting, *(report for report in plain if report.venue_id not in ids)]
 
     def report(self, told: Any) -> OrderReport:
-        """A plain order, remembered; under the name of the conditional order that it was."""
+        """A plain order, under the name of the conditional order that it was. Remembered where its key is one of ours:
+        a stranger's may be a conditional order that was triggered a moment ago, which `read_owners` asks."""
         report = futures_wire.order(told, self.names)
         symbol, _, number = parts(report.venue_id)
         owner = self.memory.owner(symbol, number)
         if owner is None:
             owner = Owner(report.key, report.venue_id)
-            self.memory.own(symbol, number, owner)
+            if self.is_ours(report.key):
+                self.memory.own(symbol, number, owner)
         return structs.replace(report, key=owner.key, venue_id=owner.venue_id)
 
     def reports(self, told: Any) -> list[OrderReport]:
@@ -236,20 +238,24 @@ class FuturesBroker(BinanceBroker):
         return outcome(gone) if isinstance(gone, TROUBLE) else Accepted(gone.venue_id)
 
     def cancel_all(self) -> Outcome:
-        """Plain and conditional, symbol by symbol: those with open orders, and all where the venue does not list."""
+        """Plain and conditional, symbol by symbol: those with open orders, and all where the venue does not list. Where
+        conditional ones wait they go first: one that is triggered meanwhile is a plain order then."""
         listed = [
             self.read(self.urge("futures_get_open_orders"), self.reports),
             self.conditionals.open(urgent=True),
         ]
         first: Outcome | None = None
         symbols: set[str] = set()
+        waiting: set[str] = set()
         for answer in listed:
             if isinstance(answer, TROUBLE):
-                first, symbols = first or outcome(answer), symbols | self.memory.symbols
+                first, waiting = first or outcome(answer), self.memory.symbols
             else:
-                symbols |= {parts(report.venue_id)[0] for report in answer}
+                waiting = {parts(report.venue_id)[0] for report in answer}
+            symbols |= waiting
+        methods = ("futures_cancel_all_open_orders", "futures_cancel_all_algo_open_orders")
         for symbol in sorted(symbols):
-            for method in ("futures_cancel_all_open_orders", "futures_cancel_all_algo_open_orders"):
+            for method in reversed(methods) if symbol in waiting else methods:
                 gone = self.read(self.urge(method, symbol=symbol), futures_wire.done)
                 if isinstance(gone, TROUBLE) and not (isinstance(gone, Rejected) and gone.kind == "not_found"):
                     first = first or outcome(gone)
@@ -295,9 +301,15 @@ class FuturesBroker(BinanceBroker):
             return trouble
         for number in sorted(number for number in numbers if self.memory.owner(symbol, number) is None):
             told = self.read(self.ask("futures_get_order", symbol=symbol, orderId=number), self.report)
-            if isinstance(told, TROUBLE) and not (isinstance(told, Rejected) and told.kind == "not_found"):
+            if isinstance(told, OrderReport):
+                self.memory.own(symbol, number, Owner(told.key, told.venue_id))
+            elif not (isinstance(told, Rejected) and told.kind == "not_found"):
                 return told
         return None
+
+    def is_ours(self, key: str) -> bool:
+        """Whether a key is one that this process or an earlier one gave."""
+        return self.memory.is_ours(key) or OURS.fullmatch(key) is not None
 
     # ---- the stream --------------------------------------------------------------------------------------------------
     def events(self, payload: Any) -> Iterable[Fill | OrderReport | Account | Reset]:
@@ -316,7 +328,7 @@ class FuturesBroker(BinanceBroker):
                 yield event
                 continue
             owner = self.memory.owner(symbol, number)
-            if owner is None and not (self.memory.is_ours(event.key) or OURS.fullmatch(event.key)):
+            if owner is None and not self.is_ours(event.key):
                 yield Reset(f"order {number} of {symbol} is not known here")
                 return
             owner = owner or Owner(event.key, event.venue_id)

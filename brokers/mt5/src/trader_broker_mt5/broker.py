@@ -181,7 +181,7 @@ class Mt5Broker:
         answer = self._answer(lambda: self._history.find(ref))
         if isinstance(answer, Unavailable):
             return answer
-        flight = self._flights.get(ref.symbol)
+        flight = self._flight(ref.symbol)
         if flight is not None and flight.ref.key == ref.key and self._is_over(flight, answer):
             del self._flights[ref.symbol]
         return (
@@ -234,10 +234,17 @@ class Mt5Broker:
 
     def _in_doubt(self, symbol: str) -> bool:
         """Whether an order's outcome is still unknown; an old one is looked up here."""
-        flight = self._flights.get(symbol)
+        flight = self._flight(symbol)
         if flight is not None and self._env.now() - flight.moment >= HORIZON:
             self.order(flight.ref)
         return symbol in self._flights
+
+    def _flight(self, symbol: str) -> Flight | None:
+        """The order in this symbol whose outcome nobody knows. Where our clock went back, it began now."""
+        flight, now = self._flights.get(symbol), self._env.now()
+        if flight is not None and flight.moment > now:
+            flight = self._flights[symbol] = Flight(flight.ref, now)
+        return flight
 
     def _request(self, order: OrderRequest) -> asks.Request | Rejected:
         """What is sent, from what the terminal says now. Failed with `sent` False."""
@@ -302,18 +309,25 @@ class Mt5Broker:
     def cancel_all(self) -> Outcome:
         """Every pending order of the account, a person's too. What was over before its turn came does not count."""
         try:
-            payload, _ = self._ask("orders_get", urgent=True)
-            tickets = [Fields(item, "order").text("ticket") for item in items(payload, "orders")]
+            said = {ticket: self._remove(ticket) for ticket in self._pending()}
         except Failed as failed:
             return _never(failed.trouble)
         except BadPayload as bad:
             return Unknown("payload", str(bad))
-        said = [self._remove(ticket) for ticket in tickets]
+        if any(isinstance(one, Rejected) for one in said.values()):
+            with suppress(Failed, BadPayload):  # then every refusal counts
+                left = self._pending()
+                said = {ticket: one for ticket, one in said.items() if ticket in left or not isinstance(one, Rejected)}
         for kind in (Unknown, Rejected):
-            for one in said:
+            for one in said.values():
                 if isinstance(one, kind):
                     return one
         return Accepted()
+
+    def _pending(self) -> list[str]:
+        """The tickets of all orders that work."""
+        payload, _ = self._ask("orders_get", urgent=True)
+        return [Fields(item, "order").text("ticket") for item in items(payload, "orders")]
 
     # ---- asking ------------------------------------------------------------------------------------------------------
     def _ask(self, call: str, *args: Any, **more: Any) -> tuple[Any, State]:

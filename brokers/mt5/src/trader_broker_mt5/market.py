@@ -40,7 +40,8 @@ class Market:
             time = fields.integer("time", 0)
             if time > newest:
                 newest, self._newest = time, name
-        self._ours, self._names = ours, {symbol: name for name, symbol in ours.items()}
+        # What is held of a symbol that is listed no more keeps the name that it had.
+        self._ours, self._names = {**self._ours, **ours}, {symbol: name for name, symbol in ours.items()}
         if newest:
             stamp = wire.moment(Fields({"time": newest}, "symbols"), "time", wire.as_is)
             self._terminal.time.saw(stamp, self._now(), self._newest)
@@ -54,7 +55,7 @@ class Market:
         return self._names.get(symbol)
 
     def symbol(self, name: str) -> str:
-        """Ours; the broker's own where the terminal no longer lists it."""
+        """Ours; the broker's own where the terminal never listed it."""
         if name and name not in self._ours:
             self.load()
             self._ours.setdefault(name, name)

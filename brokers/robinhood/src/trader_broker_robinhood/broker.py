@@ -97,7 +97,7 @@ class RobinhoodBroker:
         if isinstance(rows, Unavailable):
             return rows
         try:
-            numbers = [wire.standing(row).number for row in rows]
+            numbers = [wire.identity(Fields(row, "account"), "account_number") for row in rows]
         except BadPayload as error:
             return Unavailable("payload", str(error))
         wanted = self._settings.account
@@ -229,12 +229,14 @@ class RobinhoodBroker:
         rows = self._client.whole(USER, f"{wire.API}/dividends/", {}, "dividends")
         if isinstance(rows, Unavailable):
             return rows
-        for row in rows:
-            event = self._named(row, "dividend", money.dividend)
-            if isinstance(event, Unavailable):
-                return event
-            found.append(event)
         try:
+            for row in rows:
+                if self._book.foreign(row, "dividend"):
+                    continue
+                event = self._named(row, "dividend", money.dividend)
+                if isinstance(event, Unavailable):
+                    return event
+                found.append(event)
             for path, read in sources:
                 rows = self._client.whole(USER, f"{wire.API}/{path}/", {}, path)
                 if isinstance(rows, Unavailable):

@@ -169,7 +169,7 @@ class OrderBook:
         found: list[Row] = []
         for payload in page:
             try:
-                if self._foreign(payload):
+                if self.foreign(payload, "order"):
                     continue
                 row = self._row(payload)
             except BadPayload as error:
@@ -186,6 +186,7 @@ class OrderBook:
         fields = Fields(payload, "order")
         return Row(payload, wire.order(payload, symbol), fields.iso("created_at", None), fields.iso("updated_at", None))
 
-    def _foreign(self, payload: Any) -> bool:
-        account = Fields(payload, "order").text("account", None)
-        return bool(self.account) and account is not None and wire.id_in(account, "order.account") != self.account
+    def foreign(self, payload: Any, where: str) -> bool:
+        """Whether a row is about another account of the login."""
+        account = Fields(payload, where).text("account", None)
+        return bool(self.account) and account is not None and wire.id_in(account, f"{where}.account") != self.account
