@@ -127,3 +127,17 @@ def test_without_transports_alerts_are_still_told_to_whoever_watches() -> None:
     service.raise_(Severity.INFO, "a", "b")
     service.close()
     assert [alert.event for alert in seen] == ["a"]
+
+
+@pytest.mark.parametrize("nonsense", [None, "sent", Failed("busy", "soon")])
+def test_a_transport_that_answers_nonsense_ends_no_delivery(monkeypatch: pytest.MonkeyPatch, nonsense: object) -> None:
+    """Every alert after it was lost once, the kill switch's too, and nobody was told."""
+    monkeypatch.setattr("trader.alerts.PAUSES", (0.01, 0.01))
+    faults: list[tuple[str, str]] = []
+    bad, good = Transport(), Transport()
+    monkeypatch.setattr(bad, "send", lambda _alert, _earlier: nonsense)
+    service = alerts(bad, good, faults=faults)
+    service.raise_(Severity.ERROR, "a", "b")
+    service.raise_(Severity.CRITICAL, "kill_switch", "d")
+    service.close()
+    assert [each.event for each in good.sent] == ["a", "kill_switch"] and len(faults) == 2

@@ -206,6 +206,38 @@ def test_a_mistake_in_another_table_keeps_no_venue_from_being_swept(bare, venues
     assert venues.left("alpha") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('application.state_dir = "here"', []),
+        ('application = { broker = "alpha", state_dir = "here" }', []),
+        ('[application] # state_dir = "there"', ["--set", "application.state_dir=here"]),
+    ],
+)
+def test_a_folder_that_is_written_in_another_way_is_halted_too(bare, line, words):
+    (bare.folder / "settings.toml").write_text(f"{line}\n[application\n")
+    bare.run("kill", *words, code=7)
+    assert read_stop(bare.folder / "here") is not None
+
+
+def test_a_mistake_in_the_databases_name_keeps_no_venue_from_being_swept(bare, venues):
+    text = (bare.folder / "settings.toml").read_text()
+    (bare.folder / "settings.toml").write_text(text.replace("[application]", "[application]\ndatabase = 5"))
+    said = bare.run("kill", code=7)
+    assert "2 working orders cancelled, 0 left" in said and "Expected text in quotes" in said
+    assert venues.left("alpha") == []
+
+
+def test_an_interrupted_kill_that_came_to_no_venue_is_not_clean(desk, venues, monkeypatch):
+    def interrupted(*_args):
+        SystemClock().sleep(0.5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trader.cli.sweeping.visits", interrupted)
+    assert "Not everything is confirmed." in desk.run("kill", code=7)
+    assert venues.left("alpha") == ["v1", "v2"]
+
+
 def test_kill_where_no_settings_are_says_that_nothing_was_halted(tmp_path, bare, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -312,6 +344,25 @@ def test_an_account_that_the_session_holds_and_has_not_swept_is_not_confirmed(de
         text = desk.run("kill", "--timeout", "0.6", code=7)
     assert "NOT confirmed: Another process trades on this account" in text
     assert "The session goes on trying." in text
+
+
+def test_a_session_that_halted_and_could_not_sweep_yet_is_asked_until_it_has(desk, venues):
+    """An order of somebody else is in no journal: that none of ours is open does not say that none works."""
+    venues.write(alpha="taken")
+    answers = ["halted; the broker of book 'main' does not answer; the session goes on trying"]
+    with desk.session(lambda _: answers[0]):
+        told = desk.json("kill", "--timeout", "1", code=7)
+    assert not told["clean"] and not told["brokers"][0]["confirmed"]
+    answers += ["halted; no order works at any venue"]
+    with desk.session(lambda _: answers.pop(0)) as asked:
+        assert desk.json("kill")["clean"]
+    assert "kill" in [each.kind for each in asked[1:]]
+
+
+def test_a_session_that_was_rearmed_before_it_had_swept_confirms_nothing(desk, venues):
+    venues.write(alpha="taken")
+    with desk.session(lambda _: "no: it was lifted again by a person before it was confirmed that no order works"):
+        assert not desk.json("kill", "--timeout", "1", code=7)["clean"]
 
 
 def test_an_order_whose_answer_never_came_is_not_confirmed_away(desk, venues):
@@ -428,3 +479,10 @@ def test_rearm_with_a_damaged_database_lifts_nothing(bare):
     with pytest.raises(StoreError):
         bare.run("rearm", "--reason", "a kettle")
     assert read_stop(bare.state) is not None
+
+
+def test_a_file_that_cannot_be_removed_is_told_and_halts_still(desk):
+    (desk.state / FILE).mkdir()
+    with pytest.raises(StoreError, match="STOP cannot be removed, it halts everything still"):
+        desk.run("rearm", "--reason", "mended")
+    assert read_stop(desk.state) is not None

@@ -2,9 +2,14 @@
 
 import json
 import threading
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from trader.cli.asking import withdrawn
+from trader.cli.screen import Screen
 from trader.clock import SystemClock
 from trader.errors import Refused, Unreachable, UsageError
 from trader.model import OrderState
@@ -13,6 +18,7 @@ from trader.store import blocks, commands
 from trader.store.database import open_store
 from trader.store.runs import stop_session
 
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
 WISHES = {
     "release": (["release"], "release", {"scope": ""}),
     "release one": (["release", "momentum"], "release", {"scope": "momentum"}),
@@ -49,6 +55,15 @@ def test_where_nothing_ever_ran_a_wish_leaves_nothing_behind(bare):
     with pytest.raises(Refused, match="No session runs here"):
         bare.run("pause", "main")
     assert not bare.state.exists()
+
+
+@pytest.mark.parametrize("words", [["rearm", "", "--reason", "x"], ["cancel", ""]])
+def test_an_empty_word_is_not_taken_for_everything(desk, words):
+    """A script's variable that is not set: the kill switch stays, and no order is cancelled for it."""
+    blocks.block(desk.store, "*", "halt", "fire")
+    with desk.session(lambda _: "done") as asked, pytest.raises(UsageError, match="is empty"):
+        desk.run(*words)
+    assert asked == [] and len(blocks.standing(desk.store)) == 1
 
 
 def test_a_wish_that_the_session_refuses_is_told_as_a_sentence(desk):
@@ -254,3 +269,24 @@ def test_how_a_cold_start_meets_the_account_needs_a_cold_start(bare, words):
 def test_an_acknowledgement_without_a_reason_is_refused(bare):
     with pytest.raises(UsageError, match="--acknowledge-kill is empty"):
         bare.run("run", "--cold-start", "--acknowledge-kill", " ")
+
+
+@pytest.mark.parametrize("words", [["close", "AAPL"], ["rearm", "--reason", "x"], ["stop"]])
+def test_a_wish_that_nobody_waits_for_any_more_is_withdrawn_unless_it_is_a_stop(desk, monkeypatch, words):
+    def interrupted(_clock, _seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SystemClock, "sleep", interrupted)
+    with desk.session():
+        desk.run(*words, code=1)
+    assert [kind for kind, _ in desk.waiting()] == (["stop"] if words == ["stop"] else [])
+
+
+def test_a_terminal_that_is_gone_ends_no_session(monkeypatch):
+    def gone(*_args, **_options):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("trader.cli.screen.click.echo", gone)
+    decision = SimpleNamespace(number=1, quantity=np.zeros(1), at=NOW, equity=Decimal(1))
+    with Screen(None, out=None, live=True) as screen:
+        screen.step(SimpleNamespace(rows=1), SimpleNamespace(decision=decision))

@@ -1,10 +1,13 @@
 """Halts of a book: what the store does not take holds all the same, and is stored as soon as it can be."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 from trader.errors import StoreError
 from trader.safety.halts import Halts
+from trader.safety.kill import KillSwitch
 from trader.store.blocks import Block
+from trader.store.database import open_store
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
@@ -41,3 +44,15 @@ def test_what_stands_is_taken_over_scope_by_scope():
     rows = [("main", "pause"), ("main/AAA", "halt"), ("main:trend", "pause"), ("other", "halt"), ("*", "halt")]
     halts.update([Block(n, scope, level, "why", NOW, None, None, None) for n, (scope, level) in enumerate(rows)])
     assert halts.paused and halts.level == "" and halts.symbols == {"AAA"} and halts.strategies == {"trend"}
+
+
+def test_a_state_folder_that_cannot_be_read_halts(tmp_path):
+    """Nobody can say that STOP is not in it."""
+    (tmp_path / "var").mkdir()
+    with closing(open_store(tmp_path / "trader.db")) as store:
+        switch = KillSwitch(tmp_path / "var", store, store.clock.now, lambda _trip: None)
+        assert switch.refuse(None) is None
+        (tmp_path / "var").rmdir()
+        assert switch.refuse(None) is None
+        (tmp_path / "var").write_text("a folder that is no folder any more")
+        assert "the state folder cannot be read" in switch.refuse(None).reason

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from msgspec import structs
+
 from trader.model import Alert, Delivered, Failed, Severity
 from trader.protocols import AlertTransport
 
@@ -101,6 +103,9 @@ class Alerts:
 
 def _tried(transport: AlertTransport, alert: Alert, earlier: Delivered | None) -> Delivered | Failed:
     try:
-        return transport.send(alert, earlier)
+        answer: object = transport.send(alert, earlier)
+        if isinstance(answer, Failed) and answer.retry_after is not None:
+            return structs.replace(answer, retry_after=float(answer.retry_after))
+        return answer if isinstance(answer, Delivered | Failed) else Failed(f"it answered {answer!r:.100}")
     except BaseException as error:  # noqa: BLE001 - a transport that raises must not end the thread
         return Failed(f"{type(error).__name__}: {error}")

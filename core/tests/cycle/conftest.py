@@ -110,7 +110,7 @@ def portfolio_of(market: Market, held: Mapping[str, float], cash, *, row, entry=
     return portfolio
 
 
-def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True, name="w1"):
+def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True, leaves=False, name="w1"):
     """Put an order to work: signed units, `stop` where it stands guard."""
     column = market.panel.column[symbol]
     portfolio.unresolved[column] = True
@@ -120,7 +120,7 @@ def at_work(market, portfolio, symbol, quantity, *, stop=None, cancellable=True,
     (bought if quantity > 0 else sold)[column] += abs(quantity)
     _may_come(portfolio, sold, bought)
     ref = OrderRef(name, name, symbol)
-    portfolio.working = (*portfolio.working, WorkingOrder(ref, column, stop, cancellable))
+    portfolio.working = (*portfolio.working, WorkingOrder(ref, column, stop, cancellable, quantity, leaves))
 
 
 def in_doubt(market, portfolio, doubt):

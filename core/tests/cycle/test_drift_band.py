@@ -1,10 +1,13 @@
 """The drift band stops churn: nothing is rebalanced inside it; opening and closing ignore it."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from trader.cycle.balancer import OnSignal, Threshold
+from trader.model import Instrument
 
 WEIGHT = st.floats(-1, 1, allow_subnormal=False).map(lambda x: round(x, 6))
 BAND = st.floats(0, 1).map(lambda x: round(x, 4))
@@ -83,3 +86,14 @@ def test_on_signal_leaves_what_drifts_and_buys_what_turns(cycle):
     )
     assert cycle.orders(decision) == [("NEW", "buy", 100)]
     assert cycle.verdicts(decision)["DRIFTS"] == "IN_BAND"
+
+
+@pytest.mark.parametrize("balancer", [Threshold(0.5), OnSignal()])
+def test_F105_what_a_fee_left_below_a_lot_is_no_position_it_is_opened_again(cycle, balancer):
+    rules = {"BTC/USDT": Instrument("BTC/USDT", lot=Decimal("0.001"))}
+    buys = cycle.Says(cycle.Weights(np.array([0.4])))
+    options = {"held": {"BTC/USDT": 0.0004}, "cash": 1_000, "instruments": rules, "balancer": balancer}
+    decision = cycle.decide({"BTC/USDT": [100.0]}, buys, **options)
+    assert cycle.orders(decision) == [("BTC/USDT", "buy", Decimal(4))]
+    flat = cycle.decide({"BTC/USDT": [100.0]}, cycle.Says(cycle.Weights(np.array([0.0]))), **options)
+    assert flat.approved == [] and cycle.verdicts(flat) == {"BTC/USDT": "NO_CHANGE"}

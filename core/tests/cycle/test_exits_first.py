@@ -87,6 +87,19 @@ def test_a_stop_that_stands_at_its_level_stays(cycle, stop):
     assert decision.approved == [] and decision.cancels == []
 
 
+@pytest.mark.parametrize(
+    ("held", "fraction", "stays"),
+    [(50, 1.0, False), (150, 1.0, False), (150, 0.5, True), (50, 0.5, False), (-100, 1.0, False)],
+)
+def test_F102_a_stop_that_does_not_fit_what_is_held_any_more_is_replaced(cycle, held, fraction, stays):
+    says = holds(cycle, intents=[ExitIntent("A", "guard", stop=95.0, fraction=fraction)])
+    working = [{"symbol": "A", "quantity": -100, "stop": 95.0}]
+    decision = cycle.decide({"A": [100.0]}, says, held={"A": held}, working=working)
+    assert decision.approved == [] and [ref.client_id for ref in decision.cancels] == ([] if stays else ["w1"])
+    anew = cycle.decide({"A": [100.0]}, says, held={"A": held})
+    assert cycle.orders(anew) == [("A", "sell" if held > 0 else "buy", abs(held) * fraction)]
+
+
 def test_a_stop_whose_level_moves_is_cancelled_and_placed_again_when_it_is_gone(cycle):
     says = holds(cycle, intents=[ExitIntent("A", "guard", stop=96.0)])
     working = [{"symbol": "A", "quantity": -100, "stop": 95.0}]
@@ -101,6 +114,14 @@ def test_leaving_now_cancels_what_works_first(cycle):
     working = [{"symbol": "A", "quantity": -100, "stop": 95.0}]
     decision = cycle.decide({"A": [100.0]}, says, held={"A": 100}, working=working)
     assert decision.approved == [] and [ref.client_id for ref in decision.cancels] == ["w1"]
+
+
+@pytest.mark.parametrize(("held", "stays"), [(100, True), (150, True), (50, False)])
+def test_an_exit_that_is_on_its_way_is_not_cancelled_unless_less_is_held(cycle, held, stays):
+    says = holds(cycle, intents=[ExitIntent("A", "out")])
+    working = [{"symbol": "A", "quantity": -100, "leaves": True}]
+    decision = cycle.decide({"A": [100.0]}, says, held={"A": held}, working=working)
+    assert decision.approved == [] and [ref.client_id for ref in decision.cancels] == ([] if stays else ["w1"])
 
 
 def test_what_cannot_be_cancelled_now_is_waited_for(cycle):

@@ -147,6 +147,14 @@ def test_weights_behind_a_filter_apply_to_what_it_kept(cycle):
     assert decision.target.tolist() == [0.3, 0.0, 0.2]
 
 
+def test_weights_behind_a_filter_that_holds_what_it_drops_keep_it(cycle):
+    filters = cycle.Stage("filter", cycle.Says(cycle.Signals([1.0, 0.0, -1.0], 0.0)), 0.5, "hold")
+    decision = cycle.decide(THREE, [filters, cycle.Stage("weights", cycle.Says(cycle.Weights([0.3])))], held={"B": 100})
+    assert decision.target[[0, 2]].tolist() == [0.3, 0.0] and np.isnan(decision.target[1])
+    assert cycle.verdicts(decision)["B"] == "NO_OPINION"
+    assert [symbol for symbol, _, _ in cycle.orders(decision)] == ["A"]
+
+
 def test_weights_before_the_last_stage_are_a_bad_answer(cycle):
     decision = scored(cycle, cycle.Weights([0.5, 0.2, 0.1]), cycle.Signals(1.0))
     assert "Weights may come from the last stage only" in str(decision.faults[0].error) and decision.approved == []

@@ -262,6 +262,22 @@ def test_a_difference_below_a_lot_or_the_minimum_notional_is_no_order_and_says_w
     assert cycle.verdicts(decision) == {"LOT": "BELOW_LOT", "MIN": "BELOW_NOTIONAL"}
 
 
+@pytest.mark.parametrize(("target", "held"), [(0.5, 0), (0.0, 100), (0.2, 100)])
+def test_F98_a_price_below_half_a_tick_is_no_number_to_divide_by(cycle, target, held):
+    close, weights = {"TINY": [0.004], "FINE": [10.0]}, cycle.Says(cycle.Weights(np.array([target, 0.5])))
+    decision = cycle.decide(close, weights, held={"TINY": held}, cash=1_000.0)
+    assert cycle.orders(decision) == [("FINE", "buy", 50)]
+    assert cycle.verdicts(decision) == {"TINY": "BELOW_TICK", "FINE": "ORDERED"}
+    assert decision.notes == ["TINY: the price is below half a tick, nothing is planned"]
+
+
+def test_F98_more_lots_than_64_bits_count_are_cut_and_never_turned_around(cycle):
+    fine = {name: Instrument(name, tick=Decimal("1e-8"), lot=Decimal("1e-8")) for name in ("A", "B")}
+    weights = cycle.Says(cycle.Weights(np.array([0.5, 0.5])))
+    decision = cycle.decide({"A": [1e-8], "B": [1e-8]}, weights, cash=10_000_000.0, instruments=fine)
+    assert [(order.side, order.quantity > 10**9) for order in sent(decision)] == [(Side.BUY, True)] * 2
+
+
 def test_a_flip_is_closed_first_and_opened_on_the_other_side_by_a_second_order(cycle):
     weights = cycle.Says(cycle.Weights(np.array([-0.5])))
     decision = cycle.decide({"A": [100.0]}, weights, held={"A": 200}, cash=80_000.0, allow_short=True)
@@ -275,6 +291,8 @@ def test_what_the_venue_does_not_lend_is_closed_and_not_sold_short(cycle):
     weights = cycle.Says(cycle.Weights(np.array([-0.5])))
     decision = cycle.decide({"A": [100.0]}, weights, held={"A": 200}, instruments=rules, allow_short=True)
     assert cycle.orders(decision) == [("A", "sell", 200)]
+    flat = cycle.decide({"A": [100.0]}, weights, instruments=rules, allow_short=True)
+    assert flat.approved == [] and cycle.verdicts(flat) == {"A": "NOT_SHORTABLE"}
 
 
 @pytest.mark.parametrize(

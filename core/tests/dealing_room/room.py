@@ -90,7 +90,7 @@ class Room(Acts, Eyes):
         self.said, self.calls = parts.scripts(), defaultdict(Counter)
         self.before, self.after, self.instead, self.bars_said = {}, {}, {}, deque()
         self.want, self.wants, self.leg = {}, defaultdict(dict), MARKET
-        self.heard, self.alerts = defaultdict(list), []
+        self.heard, self.alerts, self.post = defaultdict(list), [], []
         self._prices = [(np.datetime64("1970-01-01", "ns"), dict.fromkeys(symbols, 100.0))]
         self._capabilities = {"horizon_seconds": horizon, "late_arrival_bounded": bounded, "id_policy": ids}
         self._text = SETTINGS.format(
@@ -202,7 +202,7 @@ class Room(Acts, Eyes):
                 time_in_force=["day", "gtc", "ioc"],
             ),
             _plugin("data_source", "minutes", recorded=False, delay_seconds=1), _plugin("strategy", "wants"),
-            _plugin("allocator", "even"), _plugin("execution_style", "style"),
+            _plugin("allocator", "even"), _plugin("execution_style", "style"), _plugin("alert_transport", "post"),
         ])  # fmt: skip
 
     def _run(self, work):

@@ -55,11 +55,56 @@ def test_F50_bars_that_are_wrong(room, wrong):
     room.play(story)
 
 
+def test_F82_something_that_is_no_bars(room):
+    """It is no answer: the last good bars stay in use, and the session goes on."""
+
+    async def story():
+        await room.hold()
+        room.bars_said.append(None)
+        await room.no_cycle()
+        assert len(room.told("data_unavailable")) == 1
+        room.want["BBB"] = 0.1
+        await room.cycle()
+        assert len(room.submits) == 2
+
+    room.play(story)
+
+
 def test_F50_the_running_bar_is_not_taken_at_a_start(room):
     """A source that sends the bar that is not closed yet is refused at the start."""
     room.bars_said.append(WRONG["not closed yet"])
     with pytest.raises(DataError, match="ends in the future"):
         room.play()
+
+
+@pytest.mark.parametrize("learned", ["by a reconciliation", "by a stream", "with the next bar", "before a restart"])
+def test_F50_the_age_of_a_position_counts_from_the_bar_of_its_fill_however_it_was_learned(make_room, learned):
+    """A position of two bars is left after the second bar that closed behind the one in which it was filled."""
+    room = make_room(
+        stream=learned == "by a stream", reconcile="interval_seconds = 900", text="[application.exits]\nmax_age = 2\n"
+    )
+
+    async def enter():
+        await room.order()
+        room.trade()
+        if learned == "by a stream":
+            await room.sleep(3)
+        elif learned != "with the next bar":
+            await room.reconcile()
+        assert room.held() == (0 if learned == "with the next bar" else 100)
+        if learned != "before a restart":
+            await leave()
+
+    async def leave():
+        for _ in range(2):
+            await room.cycle()
+            assert room.held() == 100 and len(room.orders()) == 1
+        await room.cycle()
+        assert [one["purpose"] for one in room.orders()] == ["rebalance", "exit"]
+
+    room.play(enter)
+    if learned == "before a restart":
+        room.play(leave)
 
 
 def test_F51_a_bar_is_revised_after_it_was_decided_on(room):

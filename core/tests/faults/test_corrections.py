@@ -31,6 +31,31 @@ def test_F28_an_execution_is_corrected(room):
     assert len(room.told("execution_corrected")) == 2
 
 
+def test_F28_an_execution_is_corrected_to_a_price_below_zero(room):
+    """Spreads and energy trade there: the next session knows of the correction as of any other."""
+    price = [D("-37.63")]
+
+    def corrected(real, since):
+        return [structs.replace(fill, price=price[0]) for fill in real(since)]
+
+    async def story():
+        await room.hold()
+        room.want = {}
+        room.always("fills", corrected)
+        await room.reconcile()
+        assert room.held() == 100 and room.cash() == 100_000 + 3763
+
+    async def again():
+        await room.reconcile()
+        assert len(room.told("execution_corrected")) == 1
+        price[0] = D("-40.32")
+        await room.reconcile()
+        assert room.held() == 100 and room.cash() == 100_000 + 4032 and len(room.fills()) == 5
+
+    room.play(story)
+    room.play(again)
+
+
 def test_F28_an_execution_is_corrected_before_it_was_shown(room):
     """It is booked as the venue shows it, and follows the correction when that is shown."""
     first = []

@@ -159,6 +159,28 @@ def test_F07_killed_before_anybody_hears_of_a_fill(make_room):
     assert len(room.heard["fill"]) == 1  # a decision was stored since
 
 
+def test_F07_killed_in_a_persons_order_before_anybody_hears_of_a_fill(make_room):
+    """What a person did by hand is stored as a decision, but nobody was told before it."""
+    room = make_room(reconcile="interval_seconds = 900")
+
+    async def story():
+        await room.hold()
+        room.want["AAA"] = 0.2
+        await room.cycle()
+        room.trade(volume=40)
+        room.die_at("commit>send")
+        await room.ask("close", symbol="AAA")
+
+    dies(room, story)
+    _, booked = room.fills()
+    assert len(room.heard["fill"]) == 1
+
+    async def again():
+        assert [fill.execution_id for fill in room.heard["fill"][1:]] == [booked["execution_id"]]
+
+    room.play(again)
+
+
 def test_F08_killed_in_the_middle_of_a_burst_of_fills(room):
     """The next start books those that are missing, each once."""
 

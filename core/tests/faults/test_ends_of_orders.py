@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from dealing_room.line import Lost
 from msgspec import structs
-from trader.model import OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
+from trader.model import NotFound, OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
 from trader.protocols import Leg
 from trader.store import reading
 
@@ -94,6 +94,53 @@ def test_F33_a_cancel_of_an_uncertain_order_survives_a_crash(room):
         assert room.engine.withdrawn == {client_id}
 
     room.play(story)
+
+
+def test_F33_a_crash_when_a_cancelled_order_has_turned_up(room):
+    """It is known to work, and its cancel was not asked for yet: the next session asks."""
+
+    async def story():
+        room.say("submit", SILENCE)
+        client_id = await room.order()
+        sent = room.engine.blotter.get(client_id).request
+        await room.ask("cancel", order=client_id[:8])
+        room.venue.submit(sent)
+        room.die_at("query>apply", 2)
+        await room.reconcile()
+
+    async def again():
+        (order,) = room.orders()
+        await room.until(lambda: room.state(order["client_id"]) == "canceled", seconds=50)
+        assert room.venue.truth_working() == []
+
+    assert room.play(story) is None
+    assert [one["state"] for one in room.orders()] == ["working"]
+    room.want = {"AAA": 0.1}
+    room.play(again)
+
+
+def test_F33_a_cancel_of_an_order_that_turned_up_just_before_a_crash(room):
+    """It works, and its cancel was not journalled yet: the wish still counts."""
+
+    def die():
+        if room.orders()[0]["state"] == "working":
+            room.life.kill()
+
+    async def story():
+        room.say("submit", lambda real, order: real(order) and SILENCE)
+        room.always("order", lambda real, ref: NotFound())
+        room.always("orders", lambda real: [])
+        await room.ask("cancel", order=await room.order())
+        room.instead.clear()
+        room.before["positions"] = die
+        await room.sleep(60)
+
+    async def again():
+        await room.until(lambda: room.venue.truth_working() == [], seconds=60)
+
+    assert room.play(story) is None
+    room.before.clear()
+    assert room.play(again) is not None
 
 
 @pytest.mark.parametrize("answer", ["lost", "refused"])
@@ -279,5 +326,26 @@ def test_a_cancel_whose_answer_is_lost_on_the_way_is_asked_for_again(room):
         await let_go(room)
         await room.reconcile()
         assert room.state(client_id) == "canceled" and room.venue.truth_working() == []
+
+    room.play(story)
+
+
+def test_an_order_that_the_venue_shows_again_is_not_missing(make_room):
+    """It was not shown once, and hours later once more: that is two lags, and not one long absence."""
+    room = make_room(symbols=("AAA", "BBB", "CCC"))
+
+    async def one_lag():
+        room.always("order", lambda real, ref: NotFound())
+        room.always("orders", lambda real: [])
+        await room.reconcile()
+        room.instead.clear()
+
+    async def story():
+        room.want |= {"AAA": 0.1, "BBB": 0.1, "CCC": 0.1}
+        await room.cycle()
+        await one_lag()
+        await room.sleep(90)
+        await one_lag()
+        assert room.told("order_missing") == [] and room.blocks() == set()
 
     room.play(story)

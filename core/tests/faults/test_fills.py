@@ -74,6 +74,56 @@ def test_F26_the_same_fill_again(make_room):
     assert len(room.fills()) == 2 == len({fill.execution_id for fill in room.heard["fill"]})
 
 
+def test_F26_money_that_moves_each_day_while_nothing_is_traded(room):
+    """The venue shows all of it since the last fill, again and again: each event is booked once, however old it is."""
+
+    async def story():
+        await room.hold()
+        for _ in range(8):
+            room.time.advance(86_400)
+            room.venue.cash("funding", D(-5), "AAA")
+            await room.reconcile()
+        assert room.told("store_failed") == [] and room.cash() == 90_000 - 8 * 5
+        room.agree()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("fact", ["money", "somebody else's trade"])
+def test_F26_the_same_fill_while_nothing_of_ours_trades_for_days(room, fact):
+    """As long as the venue is asked for it, it is known: whatever else happens on the account meanwhile."""
+
+    async def story():
+        await room.hold()
+        for _ in range(4):
+            room.time.advance(2 * 86_400)
+            if fact == "money":
+                room.venue.cash("fee", D(-1))
+            else:
+                room.by_hand("BBB", quantity=1)
+            await room.reconcile()
+        assert room.told("store_failed") == []
+        room.agree()
+
+    room.play(story)
+
+
+def test_F26_somebody_else_trades_for_days_while_the_book_does_not(make_room):
+    """The venue is asked from the newest trade that is known, whoever made it: none is taken for a new one."""
+    room = make_room(reconcile='interval_seconds = 20, external = "ignore"')
+
+    async def story():
+        await room.hold()
+        for _ in range(8):
+            room.time.advance(86_400)
+            room.by_hand("BBB")
+            await room.reconcile()
+        assert room.told("store_failed") == [] and len(room.told("external_trade")) == 8
+        assert len(room.fills()) == 9 and room.held() == 100 and room.blocks() == set()
+
+    room.play(story)
+
+
 @pytest.mark.parametrize("how", ["the store fails", "the process dies"])
 def test_F27_a_booking_that_is_lost_half_way(room, how):
     """A fill counts as known only with its booking: it is booked when the store is back, or at the next start."""

@@ -5,9 +5,12 @@ from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late, Slow
+from msgspec import structs
+from trader.errors import TraderError
 from trader.model import Accepted, Rejected, Side, Unavailable, Unknown
 from trader.safety.stop import Trip, write_stop
 from trader.simulation import Faults
+from trader.store import blocks, commands
 
 D = Decimal
 
@@ -105,6 +108,29 @@ def test_F102_somebody_trades_while_an_order_is_uncertain(room):
     room.play(story)
 
 
+def test_F102_a_trade_that_nobody_could_name_has_its_owner_now(make_room):
+    """It is not waited for any longer: cash is compared again."""
+    room = make_room(ids="none")
+
+    def poorer(real):
+        return structs.replace(real(), cash=real().cash - 50)
+
+    async def story():
+        room.say("submit", lambda real, order: real(order) and Unknown("timeout", "no answer"))
+        room.always("fills", lambda real, since: [structs.replace(fill, key="") for fill in real(since)])
+        room.always("order", lambda real, ref: Unavailable("timeout", "busy"))
+        await room.order()
+        room.trade(volume=40)
+        await room.reconcile()
+        assert room.held() == 0
+        room.always("order", lambda real, ref: real(ref) if ref.client_id else Unavailable("timeout", "busy"))
+        await room.until(lambda: room.held() == 40, seconds=60)
+        room.always("account", poorer)
+        await room.until(lambda: len(room.told("cash_differs")) == 1, seconds=90)
+
+    room.play(story)
+
+
 def test_F103_the_question_for_positions_fails(room):
     """No answer is no flat account: nothing is repaired, nothing is decided on it."""
 
@@ -116,6 +142,25 @@ def test_F103_the_question_for_positions_fails(room):
             assert found["unavailable"] and found["differences"] == [] and room.blocks() == set()
         room.always("positions", None)
         assert room.held() == 100 and len(room.submits) == 1
+
+    room.play(story)
+
+
+def test_F103_a_difference_that_is_booked_meanwhile_is_not_adopted(room):
+    """What differed is known by now, and the venue did not say what differs still: nothing is booked by hand."""
+
+    async def story():
+        room.always("fills", lambda real, since: [])
+        room.by_hand("BBB")
+        await room.until(lambda: ("main/BBB", "halt") in room.blocks(), seconds=120)
+        room.always("fills", None)
+        room.always("positions", lambda real: Unavailable("timeout", "down"))
+        with pytest.raises(TraderError, match="did not answer everything"):
+            await room.reconcile(adopt="BBB")
+        room.always("positions", None)
+        await room.reconcile()
+        assert room.held("BBB") == 10
+        room.agree()
 
     room.play(story)
 
@@ -257,3 +302,67 @@ def test_F106_a_cancel_for_all_that_leaves_some_is_not_the_last_word(room):
         assert asked and room.venue.truth_working() == []
 
     room.play(story)
+
+
+TWO = """
+[brokers.second]
+plugin = "client"
+book = "other"
+[strategies.wants_too]
+plugin = "wants"
+book = "other"
+[books.other]
+broker = "second"
+models.pipeline = [{ name = "wants_too" }]
+coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
+"""
+
+
+def test_F109_a_venue_that_is_away_keeps_no_other_from_being_swept_again(make_room):
+    """Two books under the kill switch, and one's venue does not answer for long. What shows up late at the other's,
+    which was confirmed already, is cancelled all the same."""
+    room = make_room(books=("main", "other"), text=TWO)
+
+    async def story():
+        room.venues["other"].maintenance(600)
+        assert "the session goes on trying" in await room.ask("kill", reason="fire")
+        room.venue.manual_trade("AAA", Side.BUY, D(50))
+        assert len(room.venue.truth_working()) == 1
+        await room.until(lambda: room.venue.truth_working() == [], seconds=60)
+
+    room.play(story)
+
+
+def test_F109_a_book_that_was_left_out_is_not_said_to_be_swept(make_room):
+    """The answer to a kill names the book whose venue nobody asked."""
+    room = make_room(books=("main", "other"), text=TWO, connect="tries = 2, first_seconds = 1, longest_seconds = 1")
+
+    async def story():
+        answer = await room.ask("kill", reason="fire")
+        assert answer == "halted; no order works at the venue of main; left out at the start, and not asked: other"
+
+    room.play()
+    room.venues["other"].maintenance(6_000)
+    room.play(story)
+
+
+def test_F106_a_kill_that_a_person_lifted_since_is_not_obeyed_by_the_next_session(room):
+    """The session that was asked hung and was ended; a person mended the cause and rearmed; the next one starts."""
+    room.play()
+    blocks.block(room.store, "*", "halt", "fire")
+    number = commands.ask(room.store, "kill", {"reason": "fire"}, by="anna")
+    room.time.advance(60)
+    blocks.lift(room.store, "*", by="anna", reason="mended")
+
+    async def story():
+        await room.sleep(5)
+        assert room.blocks() == set() and room.session.kill.halted is None
+        assert commands.look(room.store, number).answer == "it was lifted since: mended (anna)"
+
+    async def asked_later():
+        await room.sleep(5)
+        assert room.blocks() == {("*", "halt")}
+
+    room.play(story)
+    commands.ask(room.store, "kill", {"reason": "newer"}, by="anna")
+    room.play(asked_later)

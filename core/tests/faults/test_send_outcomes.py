@@ -100,6 +100,33 @@ def test_F18_it_arrives_after_the_horizon(make_room):
     room.play(story)
 
 
+def test_F18_it_arrives_after_the_horizon_and_the_session_dies(make_room):
+    """It is known to work again, and not cancelled yet: the next session does it."""
+    room = make_room(bounded=False)
+
+    async def story():
+        room.say("submit", SILENCE, SILENCE)
+        room.want = {"AAA": 0.1, "BBB": 0.1}
+        await room.cycle()
+        ids = [one["client_id"] for one in room.orders()]
+        sent = room.engine.blotter.get(ids[0]).request
+        await room.until(lambda: {room.state(each) for each in ids} == {"absent"}, seconds=60)
+        room.want = {}
+        room.venue.submit(sent)
+        room.always("order", lambda _real, _ref: room.life.kill())  # it is asked for the other one
+        await room.reconcile()
+
+    async def again():
+        client_id = room.orders()[0]["client_id"]
+        await room.until(lambda: room.state(client_id) == "canceled", seconds=50)
+        assert room.venue.truth_working() == []
+
+    assert room.play(story) is None
+    assert [one["state"] for one in room.orders()] == ["working", "absent"]
+    room.always("order", None)
+    room.play(again)
+
+
 class AtMost:
     """No more than so much money in a symbol, long or short."""
 

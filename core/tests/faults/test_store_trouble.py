@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from trader.session import Session
 from trader.store import DATABASE, blocks
 
 
@@ -25,6 +26,28 @@ def test_F58_the_disk_is_full_while_a_session_runs(room):
         room.agree()
 
     room.play(story)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_F58_a_single_cycle_and_a_store_that_fails_for_a_moment(room, monkeypatch, when):
+    """`run --once`: before it is decided, it is decided when the store is back; after it, it was decided. It ends."""
+    real = Session.run
+    monkeypatch.setattr(Session, "run", lambda session, **options: real(session, cycles=1, **options))
+    room.want["AAA"] = 0.1
+    room.lives = 1  # its story begins at once
+    if when == "after":
+        room.at["commit>send"] = lambda: setattr(room, "store_fails", "write")
+
+    async def story():
+        if when == "before":
+            room.store_fails = "write"
+        await room.sleep(3)
+        room.store_fails = ""
+        await room.sleep(60)
+
+    with pytest.raises(AssertionError, match="ended before the story"):
+        room.play(story)
+    assert len(room.orders()) == 1 == len(room.told("store_failed"))
 
 
 def test_F59_the_database_cannot_be_read(room):

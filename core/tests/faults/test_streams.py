@@ -273,3 +273,74 @@ def test_one_cycle_is_decided_though_a_stream_connects_meanwhile(make_room, monk
     with pytest.raises(AssertionError, match="ended before the story"):
         room.play()  # it ends by itself
     assert len(room.orders()) == 1
+
+
+def test_F95_the_keys_are_refused_and_a_stream_speaks_on(make_room, monkeypatch):
+    """A book that is given up has nobody to ask: what its stream tells waits, and everything else goes on."""
+    room = make_room(stream=True, reconcile="interval_seconds = 5")
+    turns, real = [], live.Runner._once
+
+    async def counted(runner):
+        turns.append(room.time.monotonic())
+        assert len(turns) < 2_000, "the book never rests"
+        await real(runner)
+
+    monkeypatch.setattr(live.Runner, "_once", counted)
+    refused = Unavailable("auth", "the keys are refused")
+
+    def told():
+        yield Reset()
+        while not room.venue.truth_fills():
+            yield Idle()
+        yield from room.venue.truth_fills()
+        while True:
+            yield Idle()
+
+    room.say("stream_orders", told())
+
+    async def story():
+        await room.order()
+        for question in ("open", "account", "positions", "orders", "order", "fills"):
+            room.always(question, lambda *_: refused)
+        runner = room.session.runners[0]
+        await room.until(lambda: runner.connection.given_up, seconds=60)
+        room.trade()
+        await room.sleep(60)
+        assert room.held() == 0
+        room.instead.clear()
+        await room.reconcile()
+        await room.until(lambda: room.held() == 100, seconds=10)
+        room.agree()
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("where", ["opens", "closes"])
+def test_F44_a_stream_that_raises_where_it_opens_or_closes(make_room, where):
+    """Whatever it raises, and wherever: it is opened anew, and what it missed is asked for."""
+    room = make_room(stream=True, reconcile="interval_seconds = 900")
+
+    class Told:
+        def __iter__(self):
+            if where == "opens":
+                raise OSError("no route to host")
+            return self
+
+        def __next__(self):
+            if room.venue.truth_fills():
+                raise OSError("the connection was reset")
+            return Idle()
+
+        def close(self):
+            raise OSError("the connection was reset")
+
+    room.say("stream_orders", Told())
+
+    async def story():
+        await room.order()
+        room.trade()
+        await room.until(lambda: room.held() == 100, seconds=10)
+        await room.until(lambda: room.calls["main"]["stream_orders"] == 2, seconds=5)
+        room.agree()
+
+    room.play(story)

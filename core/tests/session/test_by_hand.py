@@ -1,11 +1,14 @@
 """What a person asks of a running session: close a position, cancel an order; and what a fault of ours comes to."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
+from dealing_room.line import Lost
 from trader.errors import TraderError
-from trader.model import Rejected
-from trader.store import commands, reading
+from trader.model import Rejected, Side
+from trader.session.lanes import Priority
+from trader.store import blocks, commands, reading
 
 D = Decimal
 
@@ -139,4 +142,84 @@ def test_an_illegal_step_halts_everything(room, monkeypatch):
         await room.until(lambda: room.venue.truth_working() == [], seconds=10)
         await room.until(lambda: room.state(client_id) == "canceled", seconds=60)
 
+    room.play(story)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args"),
+    [
+        ("close", {"symbol": "AAA"}),
+        ("cancel", {"order": "V2"}),
+        ("rearm", {"scope": "main/BBB", "reason": "mended"}),
+    ],
+)
+def test_a_wish_that_was_withdrawn_before_its_turn_is_not_obeyed(room, kind, args):
+    """Its book hung while it waited; whoever asked was told that it is withdrawn."""
+
+    async def story():
+        await room.hold()
+        room.venue.manual_trade("AAA", Side.BUY, D(50))
+        blocks.block(room.store, "main/BBB", "halt", "test")
+        await room.reconcile()
+        room.line("QUERY", Lost())
+        await room.until(lambda: not room.lines.next[Priority.QUERY])
+        number = commands.ask(room.store, kind, args, by="anna")
+        await room.sleep(2)
+        commands.answer(room.store, number, "withdrawn: nobody answered in time", refused=True)
+        await room.sleep(30)
+        assert len(room.submits) == 1 and len(room.venue.truth_working()) == 1
+        assert room.blocks() == {("main/BBB", "halt")}
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("where", ["main", "other"])
+def test_the_venues_word_is_taken_in_the_book_that_differs(make_room, where):
+    """Of two books only one differs, and none is named: that one is adopted, and nothing else is touched."""
+    room = make_room(books=("main", "other"), text=TWO)
+
+    async def story():
+        await room.hold()
+        room.wants["other"]["AAA"] = 0.1
+        await room.cycle("other")
+        room.trade(book="other")
+        await room.reconcile()
+        with pytest.raises(TraderError, match="Nothing differs for AAA in any book"):
+            await room.reconcile(adopt="AAA")
+        room.venues[where].split("AAA", D(2))
+        await room.reconcile(adopt="AAA")
+        assert {book: room.held("AAA", book) for book in ("main", "other")} == {"main": 100, "other": 100} | {
+            where: 200
+        }
+
+    room.play(story)
+
+
+def test_a_book_that_hangs_holds_up_no_cancel_in_another(make_room):
+    room = make_room(books=("main", "other"), text=TWO)
+
+    async def story():
+        room.wants["other"]["AAA"] = 0.1
+        await room.cycle("other")
+        (order,) = room.orders("other")
+        main = next(each for each in room.session.runners if each.book.name == "main")
+        main.ask(lambda _runner: asyncio.sleep(200))
+        await room.sleep(1)
+        number = commands.ask(room.store, "cancel", {"order": order["client_id"]}, by="anna")
+        await room.until(lambda: commands.look(room.store, number).state == "done", seconds=30)
+
+    room.play(story)
+
+
+def test_what_stands_on_a_book_that_was_left_out_is_lifted(make_room):
+    room = make_room(books=("main", "other"), text=TWO, connect="tries = 2, first_seconds = 1, longest_seconds = 1")
+
+    async def story():
+        for scope, name in (("other/AAA", "AAA"), ("other", "other")):
+            blocks.block(room.store, scope, "halt", "test")
+            assert f"lifted: {scope} (halt: test)" in await room.ask("rearm", scope=name, reason="mended")
+        assert room.blocks() == set()
+
+    room.play()
+    room.venues["other"].maintenance(6_000)
     room.play(story)

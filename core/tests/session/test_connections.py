@@ -47,6 +47,22 @@ def test_a_broker_is_lost_after_three_silent_looks_and_found_again(room):
     room.play(story)
 
 
+def test_a_broker_that_opens_and_then_does_not_answer_everything_is_not_opened_over_and_over(room):
+    async def story():
+        await room.hold()
+        room.always("positions", lambda real: DOWN)
+        opened = room.calls["main"]["open"]
+        await room.sleep(120)
+        assert room.calls["main"]["open"] - opened < 15 and len(room.told("connection_lost")) < 15
+        up(room)
+        await room.until(lambda: connections(room)[-1], seconds=20)
+        room.want["BBB"] = 0.1
+        await room.cycle()
+        assert len(room.orders()) == 2
+
+    room.play(story)
+
+
 def test_one_silent_look_is_no_loss(room):
     async def story():
         await room.hold()

@@ -6,9 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trader.cycle.market import instant
 from trader.errors import PluginError
-from trader.model import ExitIntent, NotFound, OrderState, Purpose, Side, Unavailable, Unknown
+from trader.model import (
+    CashEvent,
+    ExitIntent,
+    Fill,
+    Instrument,
+    NotFound,
+    OrderState,
+    Purpose,
+    Side,
+    Unavailable,
+    Unknown,
+)
 from trader.orders.lifecycle import TERMINAL
+from trader.session.report import Report
 from trader.simulation import Fraction, PerShare, Terms
 
 NAN = float("nan")
@@ -132,6 +145,16 @@ def test_money_is_what_fills_and_cash_events_make_it_after_every_step(book, data
         assert play.venue.account().cash == cash
 
 
+def test_F26_money_of_each_day_is_booked_once_in_a_book_that_holds(book):
+    """A backtest's journal refuses nothing: the ledger alone knows what was booked, however long ago the last fill."""
+    bars = book.bars({"A": [100.0] * 12, "B": [50.0] * 12})
+    play = book.Play(bars, follows(book, [(0.5, 0.0)] + [(None, None)] * 11))
+    for _ in play.steps():
+        play.venue.book_cash(CashEvent(f"f{play.row}", "funding", Decimal(-5), "USD", play.decision.at))
+    assert len([1 for booking in play.journal.facts if hasattr(booking.fact, "amount")]) == 12
+    assert play.engine.ledger.cash == play.venue.account().cash + 5
+
+
 # ---- exits at the venue --------------------------------------------------------------------------------------------
 class Guards:
     """Buys once, keeps a stop order at a level of its own."""
@@ -194,6 +217,16 @@ def test_a_standing_stop_is_cancelled_before_the_position_is_traded(book):
     assert play.held("A") == 0 and play.venue.orders() == () and play.venue.overlaps == []
 
 
+def test_an_exit_that_takes_its_time_goes_on_and_is_not_cancelled_in_every_second_cycle(book):
+    from trader.cycle.exits import ExitRules
+
+    says = book.Says(lambda history, call: book.Weights([0.5 if call == 1 else NAN]))
+    bars = book.bars({"A": [100.0] * 8}, volume=200.0, hours=1)
+    play = book.Play(bars, says, cash=100_000, exits=ExitRules(max_age=2), style=book.Style(book.GTC))
+    held = [int(play.held("A")) for _ in play.steps()]
+    assert held == [0, 200, 400, 500, 300, 100, 0, 0] and play.venue.cancelled == []
+
+
 def test_age_is_counted_in_bars_of_the_book(book):
     from trader.cycle.exits import ExitRules
 
@@ -201,6 +234,40 @@ def test_age_is_counted_in_bars_of_the_book(book):
     play = book.Play(book.bars({"A": [100.0] * 7}), says, exits=ExitRules(max_age=3))
     left = [[one.reason for one in report.decision.exits] for report in play.steps()]
     assert left == [[], [], [], [], ["age"], [], []]  # filled in the bar of row 1, which is age 0
+
+
+def units_of_somebody(symbol, side, at):
+    return Fill(f"of {symbol}", "", "", symbol, side, Decimal(100), Decimal(300), Decimal(0), at)
+
+
+@pytest.mark.parametrize(("side", "best"), [(Side.BUY, [103.0, 10.0]), (Side.SELL, [101.0, 10.0])])
+def test_after_a_restart_the_best_price_is_known_also_where_the_bars_begin_with_a_hole(book, side, best):
+    from trader.cycle.exits import ExitRules
+
+    bars = book.bars({"A": [None, 101.0, 103.0, 102.0], "B": [10.0] * 4})
+    play = book.Play(bars, book.Says(book.Weights([NAN, NAN])), exits=ExitRules(max_age=99), shorting=True)
+    at = instant(bars.start[0] - np.timedelta64(30, "D"))
+    play.engine.reconciler.take_over([units_of_somebody(symbol, side, at) for symbol in ("A", "B")], Report(), 0)
+    standing = play.engine.standing
+    standing.recall(2)
+    assert standing.portfolio.best.tolist() == best
+    standing.recall(0)
+    for row in range(3):
+        standing.mark(row, instant(bars.end[row]))
+    assert standing.portfolio.best.tolist() == best
+
+
+@pytest.mark.parametrize(("settlement", "side"), [("cash", Side.BUY), ("cash", Side.SELL), ("margin", Side.BUY)])
+def test_what_is_held_without_any_bar_counts_at_what_it_was_bought_for_and_not_as_nothing(book, settlement, side):
+    rules = {"HALTED": Instrument("HALTED", settlement=settlement)}
+    bars = book.bars({"HALTED": [None] * 3, "B": [10.0] * 3})
+    play = book.Play(bars, book.Says(book.Weights([0.0])), instruments=rules)
+    at = instant(bars.start[0])
+    play.engine.reconciler.take_over([units_of_somebody("HALTED", side, at)], Report(), 0)
+    play.step()
+    standing = play.engine.standing
+    assert (standing.equity, standing.day_equity, standing.peak) == (100_000, 100_000, 100_000)
+    assert play.decision.equity == 100_000
 
 
 # ---- plugins that fail ---------------------------------------------------------------------------------------------

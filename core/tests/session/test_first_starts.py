@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from trader.errors import Refused, Unreachable
 from trader.model import Instrument, Rejected, Side, Unavailable
 from trader.store import reading
@@ -57,6 +58,34 @@ def test_adopt_takes_positions_over_at_their_price(room):
 
     room.play(story, adopt=True)
     room.play(again)
+
+
+@pytest.mark.parametrize("booking", [1, 2])
+def test_a_start_that_dies_while_it_takes_positions_over_leaves_no_half_of_it(room, booking):
+    """Cash and positions open a book together: with the one alone the next start would go on from a wrong account."""
+    holds(room)
+    room.die_at("fills>commit", booking)
+    room.play(adopt=True)
+
+    async def again():
+        assert room.held() == 40 and room.cash() == 96_000 == room.venue.truth_cash()
+        assert (await room.reconcile())["differences"] == []
+
+    room.play(again, adopt=True)
+
+
+def test_adopt_takes_both_positions_over_that_a_hedging_account_shows_of_a_symbol(room):
+    holds(room)
+
+    def in_two(real):
+        return [structs.replace(one, quantity=D(part)) for one in real() for part in (30, 10)]
+
+    async def story():
+        assert room.held() == 40 and room.cash() == 96_000 == room.venue.truth_cash()
+        assert (await room.reconcile())["differences"] == []
+
+    room.always("positions", in_two)
+    room.play(story, adopt=True)
 
 
 def test_adopt_leaves_a_symbol_alone_that_the_book_does_not_trade(make_room):
@@ -138,3 +167,23 @@ def test_a_cold_start_on_a_known_account_begins_a_new_epoch_and_no_fill_is_booke
     room.play(story)
     room.want = {}
     room.play(cold, cold_start=True)
+
+
+@pytest.mark.parametrize("why", ["not clean", "no answer"])
+def test_a_cold_start_that_is_refused_leaves_the_epoch_that_was(make_room, why):
+    """A warm start goes on with the old journal as if nobody had tried."""
+    room = make_room(connect="tries = 3, first_seconds = 1, longest_seconds = 1")
+
+    async def again():
+        await room.reconcile()
+        assert room.held() == 100
+        room.agree()
+
+    room.play(room.hold)
+    if why == "no answer":
+        room.always("orders", lambda real: Unavailable("timeout", "busy"))
+    with pytest.raises(Refused if why == "not clean" else Unreachable):
+        room.play(cold_start=True, adopt=why == "no answer")
+    room.always("orders", None)
+    room.play(again)
+    assert len(room.submits) == 1

@@ -206,3 +206,20 @@ def test_a_cron_trigger_is_written_in_the_persons_zone():
     summer = fires.get_next_fire_time(None, datetime(2024, 7, 5, 12, tzinfo=UTC))
     assert winter.astimezone(UTC) == datetime(2024, 1, 8, 20, 30, tzinfo=UTC)
     assert summer.astimezone(UTC) == datetime(2024, 7, 5, 19, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ("1-5", "mon tue wed thu fri"), ("0", "sun"), ("7", "sun"), ("5-7", "fri sat sun"), ("1,wed,5", "mon wed fri"),
+        ("1-5/2", "mon wed fri"), ("*/2", "tue thu sat sun"), ("*", "mon tue wed thu fri sat sun"), ("sat", "sat"),
+    ],
+)  # fmt: skip
+def test_the_days_of_a_cron_trigger_are_numbered_as_in_a_crontab(days, expected):
+    fires = trigger(Schedule(trigger="cron", cron=f"30 15 * * {days}"), "1d", 0.0)
+    moment, fired = datetime(2024, 1, 1, tzinfo=UTC), set()
+    while (moment := fires.get_next_fire_time(moment, moment + timedelta(seconds=1))) < datetime(
+        2024, 1, 8, tzinfo=UTC
+    ):
+        fired.add(f"{moment:%a}".lower())
+    assert fired == set(expected.split())

@@ -127,6 +127,21 @@ def test_money_that_moved_by_itself_is_booked_once_and_no_difference(room):
     room.play(story)
 
 
+def test_money_that_moved_while_nobody_could_ask_for_it_is_booked_though_newer_trades_are(room):
+    async def story():
+        await room.order()
+        room.venue.cash("dividend", D("12.50"), "AAA")
+        room.always("cash_events", lambda real, since: Unavailable("timeout", "down"))
+        room.time.advance(3 * 86_400)
+        room.trade()
+        await room.until(lambda: room.held() == 100, seconds=60)
+        room.always("cash_events", None)
+        await room.reconcile()
+        assert room.cash() == D("90012.50") == room.venue.truth_cash()
+
+    room.play(story)
+
+
 def test_nothing_is_adopted_where_nothing_differs(room):
     async def story():
         await room.hold()

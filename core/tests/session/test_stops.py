@@ -1,12 +1,31 @@
 """What a stop leaves behind: orders and positions as the settings say, everything in the journal."""
 
+import os
+import signal
+
 import pytest
 from dealing_room.line import Lost, Slow
+from sqlalchemy import text
 from trader.errors import StoreError
-from trader.model import Unknown
+from trader.model import Rejected, Unavailable, Unknown
+from trader.safety.stop import Trip, write_stop
+from trader.session.interrupts import Signals
+from trader.session.opening import CRASH_LOOP
 from trader.store import reading
 
 SILENCE = Unknown("timeout", "no answer in time")
+TWO = """
+[brokers.second]
+plugin = "client"
+book = "other"
+[strategies.wants_too]
+plugin = "wants"
+book = "other"
+[books.other]
+broker = "second"
+models.pipeline = [{ name = "wants_too" }]
+coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
+"""
 
 
 def bought(room):
@@ -135,3 +154,102 @@ def test_a_send_that_the_end_cuts_off_is_stored_as_unknown(make_room):
 
     room.play(story)
     assert ends(room) == {"AAA": "unknown"} and room.submits == []
+
+
+def test_a_stop_under_the_kill_switch_waits_until_nothing_works(room):
+    """The venue did not answer the first time: the session does not leave an order working that it was to cancel."""
+
+    async def story():
+        await room.order()
+        room.say("orders", Unavailable("timeout", "busy"))
+        room.session.kill.trip("fire", "anna")
+
+    room.play(story)
+    assert room.venue.truth_working() == [] and ends(room) == {"AAA": "canceled"}
+
+
+def test_a_stop_asks_again_for_a_cancel_that_was_refused(make_room):
+    room = make_room(shutdown='grace = 20, orders = "cancel"')
+
+    async def story():
+        await room.order()
+        room.say("cancel", Rejected("rate_limited", "429 Too Many Requests", 2.0))
+
+    room.play(story)
+    assert ends(room) == {"AAA": "canceled"} and room.calls["main"]["cancel"] == 2
+
+
+def test_a_venue_that_is_away_takes_none_of_the_grace_of_another_book(make_room):
+    room = make_room(books=("main", "other"), text=TWO, shutdown='grace = 20, orders = "cancel"')
+
+    async def story():
+        await room.order()
+        room.wants["other"]["AAA"] = 0.1
+        await room.cycle("other")
+        room.say("cancel", Rejected("rate_limited", "429 Too Many Requests", 2.0), book="other")
+        room.venue.maintenance(600)
+
+    room.play(story)
+    assert [one["state"] for one in room.orders("other")] == ["canceled"]
+    assert len(room.venue.truth_working()) == 1 and room.venues["other"].truth_working() == []
+
+
+def test_the_last_alerts_leave_before_their_transport_is_closed(make_room, monkeypatch):
+    room = make_room(text="[alert_transports.post]\n")
+
+    async def story():
+        monkeypatch.setattr(room.session.announcer, "stopped", lambda _reason: room.session.panic("the last word"))
+
+    room.play(story)
+    assert room.post[-1][0] == "kill_switch"
+
+
+def test_a_plugin_that_leaves_while_it_is_closed_keeps_no_other_open(room, monkeypatch):
+    def leaves():
+        raise SystemExit(3)
+
+    async def story():
+        monkeypatch.setattr(room.engine.broker, "close", leaves)
+
+    room.play(story)
+    assert room.left_open == 0 and reading.sessions(room.store)[0]["exit_reason"] == "told"
+
+
+def test_a_start_that_a_person_interrupts_is_no_crash(room, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trader.session.announcer.Announcer.started", interrupted)
+        for _ in range(CRASH_LOOP):
+            with pytest.raises(KeyboardInterrupt):
+                room.play()
+    room.play()
+    assert reading.sessions(room.store)[0]["exit_reason"] == "not started: KeyboardInterrupt" and room.blocks() == set()
+
+
+def test_what_a_start_finds_is_told_where_everything_is_halted_already(room):
+    """The kill switch keeps its first reason; a person who lifts it for that one must have heard of the other."""
+    room.play(room.hold)
+    write_stop(room.folder / "var", Trip("a test of the switch", "anna", None))
+    with room.store.transaction() as connection:
+        connection.execute(text("UPDATE order_event SET reason = 'x' WHERE seq = 3"))
+
+    async def story():
+        assert any("the journal was changed" in told for told in room.told("kill_switch"))
+
+    room.play(story)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_session_that_was_started_by_nohup_outlives_its_terminal():
+    heard = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals(heard.append):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert heard == []
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == ["signal SIGTERM"] and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -51,7 +51,21 @@ def test_books_resume_together_and_end_as_if_they_had_not_stopped(tmp_path: Path
     assert rest["fingerprint"] == whole["fingerprint"]
 
 
+def test_a_number_of_cycles_counts_for_each_book_also_where_one_is_behind(tmp_path: Path, small: str) -> None:
+    play(tmp_path, small, cycles=20)
+    both = play(tmp_path, small + MORE, cycles=10)
+    assert isinstance(both["books"], dict)
+    assert (both["cycles"], both["books"]["other"]["cycles"], both["reason"]) == (10, 10, "cycles")
+    ended = play(tmp_path, small + MORE, cycles=100_000)
+    assert ended["at_end_of_data"] and ended["reason"] == "end of data"
+
+
 def test_two_books_on_one_account_are_refused(tmp_path: Path, small: str) -> None:
     text = (small + MORE).replace('broker = "second"', 'broker = "paper"')
     with pytest.raises(SettingsError, match="paper"):
         play(tmp_path, text)
+
+
+def test_a_book_without_money_comes_to_its_end(tmp_path: Path, small: str) -> None:
+    end = play(tmp_path, small + "[brokers.paper]\ncash = 0\n", cycles=100_000)
+    assert Decimal(end["equity"]) == 0 and end["turnover"] is None and end["at_end_of_data"]

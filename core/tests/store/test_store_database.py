@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from trader.cli.state import locked
 from trader.clock import VirtualClock
 from trader.errors import Refused, StoreError
+from trader.store import lock
 from trader.store.chain import verify_chain
 from trader.store.connect import READERS
 from trader.store.database import open_store
@@ -238,6 +241,34 @@ def test_F63_a_second_session_is_refused_by_the_number_of_the_first(store, path)
         with pytest.raises(Refused, match=str(os.getpid())):
             store.lock()
     store.lock().release()
+
+
+def test_who_looks_whether_a_session_runs_is_none(opened, path, monkeypatch):
+    """Two may look at once, and a session that starts meanwhile is not refused."""
+    store, found, give = opened(path, clock=None), [], lock._give
+    store.lock().release()
+
+    def slowly(file):
+        monkeypatch.setattr(lock, "_give", give)
+        found.append(locked(path).alive)
+        threading.Timer(0.05, give, [file]).start()
+        store.lock().release()
+
+    with store.lock():
+        assert locked(path).alive
+    monkeypatch.setattr(lock, "_give", slowly)
+    assert locked(path).alive is False and found == [False]
+
+
+def test_a_disk_that_knows_no_locks_is_no_other_session(store, monkeypatch):
+    """Some network disks have none: nobody is to look for a session that does not run."""
+
+    def none(_file):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock, "_take", none)
+    with pytest.raises(StoreError, match="The lock file cannot be locked: No locks available"):
+        store.lock()
 
 
 def test_F63_the_lock_of_a_killed_process_is_free(store, path):

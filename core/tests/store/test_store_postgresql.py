@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from trader.errors import StoreError
@@ -35,6 +39,33 @@ def test_the_journal_round_trips_on_postgresql(url, opened, journal_of, make):
     assert verify_chain(store) is None
     assert reading.order(store, "a")["venue_ids"] == ["v1", "v2"]
     assert commands.answer(store, commands.ask(store, "stop", {}, by="me"), "done") is None
+
+
+@pytest.fixture
+def english(monkeypatch, request):
+    """The URL of an empty database that sorts as people do: most servers are set up so. Its server begins in a world
+    that has the language."""
+    localedef = shutil.which("localedef") or pytest.skip("the system has no localedef")
+    with tempfile.TemporaryDirectory(prefix="trader-pg-") as folder:
+        Path(folder).chmod(0o755)  # the server is another user
+        command = [localedef, "-i", "en_US", "-f", "UTF-8", f"{folder}/en_US.UTF-8"]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("the system cannot make the locale en_US.UTF-8")
+        monkeypatch.setenv("LOCPATH", folder)
+        server = request.getfixturevalue("server_to_stop")
+        server.psql("CREATE DATABASE english TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'en_US.UTF-8';")
+        yield server.get_uri(database="english")
+
+
+def test_an_order_is_found_by_its_id_where_the_database_sorts_as_people_do(english, opened, journal_of, make):
+    """There ':' comes before the digits; in ASCII it follows the 9."""
+    store = opened(english)
+    ids = ["t09", "t19", "t1a9", "t1af", "t2"]
+    journal_of(store, epoch=b"n").decided(make.record(1), [make.request(each) for each in ids], [], {})
+    for each in ("t0", *ids):
+        found = reading.order(store, each)
+        assert found is not None and found["client_id"].startswith(each)
+    assert reading.order(store, "") is reading.order(store, "T19") is reading.order(store, "t1b") is None
 
 
 def test_both_databases_give_the_same_fingerprint(url, store, opened, journal_of, make):

@@ -93,16 +93,24 @@ def writing(target: str | Path) -> Iterator[Store]:
 
 
 def asked(
-    store: Store, kind: str, args: Mapping[str, Any], timeout: float, until: Callable[[], bool] = lambda: False
+    store: Store, kind: str, args: Mapping[str, Any], timeout: float, until: Callable[[], bool] | None = None
 ) -> Command:
-    """Store a wish and look for its answer so long, or until that is true; `state` is still waiting if none came."""
+    """Store a wish and look for its answer so long, or until that is true; `state` is still waiting if none came.
+    Interrupted, it is withdrawn, unless it is waited for `until`: whoever wants an end wants it later too."""
     from trader.store import commands
 
     clock = store.clock
     number = commands.ask(store, kind, args, by=who())
     end = clock.monotonic() + timeout
-    while (command := commands.look(store, number)).state == "waiting" and clock.monotonic() < end and not until():
-        clock.sleep(POLL_SECONDS)
+    try:
+        while (command := commands.look(store, number)).state == "waiting" and clock.monotonic() < end:
+            if until is not None and until():
+                break
+            clock.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        if until is None:
+            withdrawn(store, commands.look(store, number))
+        raise
     return command
 
 

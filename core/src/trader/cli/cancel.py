@@ -8,6 +8,7 @@ from trader.cli.asking import ask, tell, timeout_option
 from trader.cli.options import json_option, set_option, settings_option
 from trader.cli.output import clean
 from trader.cli.state import book_option, opened
+from trader.errors import UsageError
 
 
 @click.command()
@@ -22,6 +23,8 @@ def cancel(context: click.Context, order: str, timeout: float) -> None:
 
     A cancel is a wish: the order may fill before it arrives. What became of it: trader why ORDER.
     """
+    if not order.strip():  # every order begins like this
+        raise UsageError("The order is empty.", todo="See: trader orders --open")
     done = ask(context, "cancel", {"order": order}, timeout=timeout, need="nobody can cancel an order")
     tell(context, done, f"trader why {clean(order)}")
 

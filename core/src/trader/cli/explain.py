@@ -23,7 +23,7 @@ _STAGE = {
     "balancer": (Verdict.IN_BAND, Verdict.NO_CHANGE, Verdict.HELD),
     "planner": (
         Verdict.UNRESOLVED, Verdict.BELOW_LOT, Verdict.BELOW_NOTIONAL, Verdict.NO_CASH, Verdict.NOT_PLANNED,
-        Verdict.REDUCE_ONLY,
+        Verdict.REDUCE_ONLY, Verdict.NOT_SHORTABLE, Verdict.BELOW_TICK,
     ),
     "order rules": (Verdict.REFUSED,),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from trader.clock import Clock
 from trader.errors import ESCAPES, TraderError
 
 if TYPE_CHECKING:
+    from trader.store.blocks import Block
     from trader.store.commands import Command
     from trader.store.database import Store
 
@@ -27,7 +29,7 @@ DOUBTFUL = ("submitting", "unknown", "replace_unknown")
 class Halting:
     """What is known so far. `go` is the thread's work; set `stopping` to end it."""
 
-    def __init__(self, target: str | Path, reason: str, clock: Clock) -> None:
+    def __init__(self, target: Callable[[], str | Path], reason: str, clock: Clock) -> None:
         self.stored = False
         self.unstored = ""
         """Why the halt is not in the database."""
@@ -58,6 +60,13 @@ class Halting:
     def answered(self) -> bool:
         return self.answer is not None and self.answer.state == "done"
 
+    @property
+    def swept(self) -> bool:
+        """Whether the session saw its venues without an order; that it halts does not say so."""
+        from trader.safety.sweep import TRYING
+
+        return self.answer is not None and self.answered and not str(self.answer.answer).endswith(TRYING)
+
     def left(self, books: tuple[str, ...]) -> int:
         """Open orders of these books, as the session has booked them."""
         return sum(self._open[book] for book in books)
@@ -68,14 +77,15 @@ class Halting:
     def go(self) -> None:
         """Until the session has answered and has no open order, or nobody waits any more."""
         try:
-            reader = look(self._target)
+            target = self._target()
+            reader = look(target)
         except ESCAPES as error:
             self.unread = self.unstored = _said(error)
             self.looked = self.over = True
             return
         try:
             if reader is not None:
-                self._work(reader)
+                self._work(target, reader)
         except ESCAPES as error:
             self.unread = _said(error)
         finally:
@@ -83,7 +93,7 @@ class Halting:
             if reader is not None:
                 reader.close()
 
-    def _work(self, reader: Store) -> None:
+    def _work(self, target: str | Path, reader: Store) -> None:
         from trader.store.database import open_store
 
         self.runs = running(reader)
@@ -91,15 +101,15 @@ class Halting:
         self._before = self._open
         self.looked = True
         try:
-            store = open_store(self._target, create=False, check=False, busy_seconds=BUSY_SECONDS, clock=self._clock)
+            store = open_store(target, create=False, check=False, busy_seconds=BUSY_SECONDS, clock=self._clock)
         except ESCAPES as error:
             self.unstored = _said(error)
             return
         try:
             number = self._write(store)
             while number is not None and not self.stopping.is_set():
-                self._listen(store, number)
-                if self.answer is not None and not self._open.total():
+                number = self._listen(store, number)
+                if self.answer is not None and (self.swept or not self.answered) and not self._open.total():
                     break
                 self.stopping.wait(POLL_SECONDS)
             self._count(reader)
@@ -118,14 +128,18 @@ class Halting:
             self.unstored = _said(error)
             return None
 
-    def _listen(self, store: Store, number: int) -> None:
-        from trader.store import commands
+    def _listen(self, store: Store, number: int) -> int:
+        """The number of the wish to look for next."""
+        from trader.store import blocks, commands
 
         answer = commands.look(store, number)
         self._count(store)
-        self.answer = None if answer.state == "waiting" else answer
+        self.answer = self.answer if answer.state == "waiting" else answer
         if self.answered and self._open.total() and not self._news:  # cancelled there, and not booked here yet
             self._news = commands.ask(store, "reconcile", {"book": None, "adopt": None}, by=who())
+        if answer.state == "done" and not self.swept and any(map(_latched, blocks.standing(store))):
+            return commands.ask(store, "kill", {"reason": self._reason}, by=who())
+        return number
 
     def _count(self, store: Store) -> None:
         from trader.cli.orders import unresolved
@@ -135,6 +149,10 @@ class Halting:
         rows = reading.orders(store, None, *unresolved())
         self._open = Counter(str(row["book"]) for row in rows)
         self.doubtful = [short(row["client_id"]) for row in rows if row["state"] in DOUBTFUL]
+
+
+def _latched(block: Block) -> bool:
+    return (block.scope, block.level) == ("*", "halt")
 
 
 def _said(error: BaseException) -> str:

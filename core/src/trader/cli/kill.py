@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trader.cli.asking import sentence, who
-from trader.cli.options import json_option, load_raw, set_option, settings_option, settings_path, wants_json
+from trader.cli.options import json_option, load_raw, overrides, set_option, settings_option, settings_path, wants_json
 from trader.cli.output import answer_json, clean, counted, facts
 from trader.cli.state import Facts, database, state_folder
 from trader.clock import SystemClock
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SESSION_SECONDS = 5.0
 """So long a session may take for its answer where nothing but the answer is waited for."""
 POLL_SECONDS = 0.05
+STATE = "application.state_dir"
 
 
 @click.command()
@@ -69,6 +70,8 @@ class Killing:
         self.unwritten = ""
         self.halting: Halting | None = None
         self.visits: list[Visit] = []
+        self.started = False
+        """Whether every venue is visited: without that nothing can be clean."""
         self.told: set[object] = set()
 
     # ---- the file --------------------------------------------------------------------------------------------------
@@ -105,11 +108,12 @@ class Killing:
             self.note("settings", f"they cannot be read, so no venue was asked: {self.unreadable}")
         else:
             raw = load_raw(self.context)
-            self.halting = Halting(database(self.context), self.trip.reason, self.clock)
+            self.halting = Halting(lambda: database(self.context), self.trip.reason, self.clock)
             self.halting.start()
             self.visits = visits(raw, self.folder, self.clock)
         for visit in self.visits:
             visit.start()
+        self.started = not self.unreadable
 
     def wait(self, timeout: float) -> None:
         """Until all is confirmed, or cannot be."""
@@ -130,7 +134,7 @@ class Killing:
     def _by_session(self, visit: Visit) -> bool:
         """The session has this account to itself, and says that no order is open there."""
         halting = self.halting
-        return visit.taken and halting is not None and halting.answered and halting.left(visit.books) == 0
+        return visit.taken and halting is not None and halting.swept and halting.left(visit.books) == 0
 
     # ---- words -----------------------------------------------------------------------------------------------------
     def say(self, text: str) -> None:
@@ -217,7 +221,7 @@ class Killing:
     @property
     def clean(self) -> bool:
         """Everything that the promise says was seen."""
-        if not self.latched or self.unreadable or self.halting is None:
+        if not self.latched or not self.started or self.halting is None:
             return False
         sure = self.halting.looked and not self.halting.unread and not self.halting.doubtful
         return sure and all(visit.confirmed or self._by_session(visit) for visit in self.visits)
@@ -273,10 +277,10 @@ def _folder(context: click.Context) -> tuple[Path, str]:
     try:
         return state_folder(context), ""
     except TraderError as error:
-        return path.parent / Path(_written_folder(path)).expanduser(), " ".join(str(error).split())
+        return path.parent / Path(_written_folder(path, overrides(context))).expanduser(), " ".join(str(error).split())
 
 
-def _written_folder(path: Path) -> str:
+def _written_folder(path: Path, given: tuple[str, ...]) -> str:
     """application.state_dir as it is written somewhere, where the settings as a whole cannot be read."""
     import re
 
@@ -284,8 +288,10 @@ def _written_folder(path: Path) -> str:
     for file in (path, path.with_name("settings.local.toml")):
         if file.is_file():
             text = file.read_text("utf-8", "replace")
-            found += re.findall(r"""^\s*state_dir\s*=\s*["']([^"']+)["']""", text, re.MULTILINE)
-    return os.environ.get("TRADER_APPLICATION__STATE_DIR") or found[-1]
+            found += re.findall(r"""^[^#\n]*\bstate_dir\s*=\s*["']([^"']+)["']""", text, re.MULTILINE)
+    found.append(os.environ.get("TRADER_APPLICATION__STATE_DIR") or found[-1])
+    found += [value.strip("\"' ") for key, _, value in (each.partition("=") for each in given) if key.strip() == STATE]
+    return found[-1] or "var"
 
 
 def _at(moment: datetime | None) -> str:

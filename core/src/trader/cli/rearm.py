@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +12,8 @@ from trader.cli.asking import asked, sentence, timeout_option, who, withdrawn, w
 from trader.cli.options import json_option, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, clean, counted, facts, when
 from trader.cli.state import Facts, database, look, running, state_folder
-from trader.errors import Refused, Unreachable, UsageError
-from trader.safety.stop import lift_stop, read_stop
+from trader.errors import Refused, StoreError, Unreachable, UsageError
+from trader.safety.stop import FILE, lift_stop, read_stop
 
 if TYPE_CHECKING:
     from trader.store.blocks import Block
@@ -22,14 +23,14 @@ EVERYTHING = "*"
 
 
 @click.command()
-@click.argument("scope", metavar="[BOOK|SYMBOL|BOOK/SYMBOL]", required=False, default="")
+@click.argument("scope", metavar="[BOOK|SYMBOL|BOOK/SYMBOL]", required=False)
 @click.option("--reason", required=True, metavar="TEXT", help="What was found, and why it may trade again: it is kept.")
 @timeout_option()
 @settings_option
 @set_option
 @json_option
 @click.pass_context
-def rearm(context: click.Context, scope: str, reason: str, timeout: float) -> None:
+def rearm(context: click.Context, scope: str | None, reason: str, timeout: float) -> None:
     """Lift the kill switch; or, if one is named, what halts BOOK or SYMBOL.
 
     Only a person does this: look first why it halted (trader status). It needs no running session; a running one is
@@ -37,6 +38,9 @@ def rearm(context: click.Context, scope: str, reason: str, timeout: float) -> No
     """
     if not reason.strip():
         raise UsageError("--reason is empty.", todo="Say in a few words why it may trade again.")
+    if scope is not None and not scope.strip():  # a variable of a script that is not set
+        raise UsageError("The scope is empty.", todo="Name what to lift; without any scope it is the kill switch.")
+    scope = scope or ""
     folder, target = state_folder(context), database(context)
     file, answer = read_stop(folder), None
     before, after = [], []
@@ -50,7 +54,7 @@ def rearm(context: click.Context, scope: str, reason: str, timeout: float) -> No
                 answer = _ask(context, store, scope, reason, timeout)
             after = _standing(store)
         if answer is None and not scope:
-            lift_stop(folder)  # last: as long as anything of it stands, it is halted
+            _remove(folder)  # last: as long as anything of it stands, it is halted
     finally:
         if store is not None:
             store.close()
@@ -64,6 +68,17 @@ def rearm(context: click.Context, scope: str, reason: str, timeout: float) -> No
         "file_stands": read_stop(folder) is not None,
     }
     answer_json(told) if wants_json(context) else _say(told)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        lift_stop(folder)
+    except OSError as problem:
+        raise StoreError(
+            f"The file {FILE} cannot be removed, it halts everything still: {problem.strerror or problem}.",
+            where=str(folder / FILE),
+            todo="Remove it by hand, or set the rights of the folder; then rearm again.",
+        ) from None
 
 
 def _standing(store: Store) -> list[Block]:

@@ -87,8 +87,11 @@ class Screen:
             f"{decision.at:%Y-%m-%d}  cycle {decision.number:,}/{rows:,}  {bar:<{WIDTH}}  {share:4.0%}   "
             f"equity {decision.equity:,.2f}   {held} positions"
         )
-        click.echo(f"\r\x1b[K{line}", nl=False, err=True)
-        sys.stderr.flush()
+        try:
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+            sys.stderr.flush()
+        except OSError:  # the terminal is gone, and trading is not
+            self._live = self._shown = False
 
     # ---- after -----------------------------------------------------------------------------------------------------
     def summary(self, summary: Summary) -> None:

@@ -126,7 +126,7 @@ def locked(database: Path) -> Runs:
     if not lock.exists():
         return Runs(False)
     try:
-        InstanceLock(lock).acquire().release()
+        InstanceLock(lock).look()
     except Refused:
         text = lock.read_bytes()[:20].decode("ascii", "replace").strip()
         return Runs(True, int(text) if text.isdecimal() else None)

@@ -15,8 +15,8 @@ from trader.cycle.decision import Decision, Verdict
 from trader.cycle.market import Market
 from trader.cycle.pipeline import Opinion, Stage
 from trader.cycle.planner import Grid, Orders, Stamp
-from trader.cycle.portfolio import BookView, Portfolio
-from trader.model import Array, OrderRef, Refusal
+from trader.cycle.portfolio import BookView, Portfolio, WorkingOrder
+from trader.model import Array, Refusal
 from trader.protocols import Allocator, ExecutionStyle, HasExits, PortfolioRule, RiskRule
 
 
@@ -91,7 +91,7 @@ def decide(
     if not desk.plans:
         verdict[verdict == Verdict.HELD] = Verdict.NOT_PLANNED
         return decision
-    due = _due(desk, target, held, portfolio, price, verdict, decision)
+    due = _due(desk, target, held, portfolio, price, mark, verdict, decision)
     leaving_now = [one for one in leaving if not portfolio.blocked[one.column]]
     ready = _without_orders(leaving_now, portfolio, grid, decision)
     _retire_stops(leaving, portfolio, decision)
@@ -168,6 +168,7 @@ def _due(
     held: Array,
     portfolio: Portfolio,
     price: Array,
+    mark: planner.Ints,
     verdict: NDArray[np.int8],
     decision: Decision,
 ) -> NDArray[np.bool_]:
@@ -175,10 +176,15 @@ def _due(
     if portfolio.equity <= 0:
         decision.notes.append("equity is not above 0: nothing is planned")
         return np.zeros(len(target), bool)
-    heading = held
+    tiny = (verdict == Verdict.HELD) & (mark == 0)
+    if tiny.any():
+        names = ", ".join(decision.symbols[column] for column in np.flatnonzero(tiny).tolist())
+        decision.notes.append(f"{names}: the price is below half a tick, nothing is planned")
+        verdict[tiny] = Verdict.BELOW_TICK
+    heading = np.where(portfolio.lots == 0, 0.0, held)  # less than a lot cannot be sold: for a trade it is flat
     if portfolio.working:
         pending = portfolio.pending * desk.grid.multiplier * price / portfolio.equity
-        heading = held + np.where(portfolio.pending == 0.0, 0.0, pending)
+        heading = heading + np.where(portfolio.pending == 0.0, 0.0, pending)
     due = desk.balancer.due(target, heading)
     open_to = verdict == Verdict.HELD
     still = open_to & ~due
@@ -198,20 +204,20 @@ def _without_orders(
     leaving: list[exits.Exit], portfolio: Portfolio, grid: Grid, decision: Decision
 ) -> list[exits.Exit]:
     """Exits that can be planned now. One whose symbol has an order at work waits for its cancel; a stop that already
-    stands at its level stays."""
-    at_work: dict[int, list[tuple[OrderRef, float | None, bool]]] = {}
+    stands at its level stays, and so does an order that leaves already."""
+    at_work: dict[int, list[WorkingOrder]] = {}
     for order in portfolio.working:
-        at_work.setdefault(order.column, []).append((order.ref, order.stop, order.cancellable))
+        at_work.setdefault(order.column, []).append(order)
     ready = []
     for one in leaving:
         orders = at_work.get(one.column, [])
         if not orders:
             ready.append(one)
-        elif one.stop is None or not any(
-            stop is not None and _stands(stop, one, portfolio, grid) for _, stop, _ in orders
-        ):
+        elif not any(_stands(order, one, portfolio, grid) for order in orders):
             known = {ref.client_id for ref in decision.cancels}
-            decision.cancels += [ref for ref, _, can in orders if can and ref.client_id not in known]
+            decision.cancels += [
+                order.ref for order in orders if order.cancellable and order.ref.client_id not in known
+            ]
     return ready
 
 
@@ -226,11 +232,17 @@ def _retire_stops(leaving: list[exits.Exit], portfolio: Portfolio, decision: Dec
             decision.cancels += [order.ref] if order.ref.client_id not in known else []
 
 
-def _stands(stop: float, one: exits.Exit, portfolio: Portfolio, grid: Grid) -> bool:
-    """Whether a standing stop has the level that this exit would be given."""
+def _stands(order: WorkingOrder, one: exits.Exit, portfolio: Portfolio, grid: Grid) -> bool:
+    """Whether an order does what this exit would do: leaves, or is a stop at its level that guards all that is held
+    (a fraction may have been filled in part). Somebody else's trade may have left less than the order would trade."""
+    held, closes = int(portfolio.lots[one.column]), -round(order.rest / grid.lot[one.column])
+    if not 0 < closes / held <= 1:
+        return False
+    if one.stop is None or order.stop is None:
+        return one.stop is None and order.leaves
     here = slice(one.column, one.column + 1)
-    (level,) = planner.stop_ticks(np.array([one.stop or 0.0]), portfolio.lots[here], grid.tick[here])
-    return bool(abs(stop / grid.tick[one.column] - level) < 0.5)
+    (level,) = planner.stop_ticks(np.array([one.stop]), portfolio.lots[here], grid.tick[here])
+    return (closes == held or one.fraction < 1) and bool(abs(order.stop / grid.tick[one.column] - level) < 0.5)
 
 
 def _leave(

@@ -40,6 +40,8 @@ class Verdict(IntEnum):
     NOT_PLANNED = 18
     REFERENCE = 19
     REDUCE_ONLY = 20
+    NOT_SHORTABLE = 21
+    BELOW_TICK = 22
 
 
 TEXT: dict[Verdict, str] = {
@@ -64,6 +66,8 @@ TEXT: dict[Verdict, str] = {
     Verdict.NOT_PLANNED: "nothing is planned in this mode",
     Verdict.REFERENCE: "read, never traded",
     Verdict.REDUCE_ONLY: "the book may only reduce: nothing is opened or enlarged",
+    Verdict.NOT_SHORTABLE: "the venue does not lend it: nothing is sold short",
+    Verdict.BELOW_TICK: "its price is below half a tick: no number of lots is worth the target",
 }
 
 

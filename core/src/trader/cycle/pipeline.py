@@ -56,7 +56,7 @@ def score(
             if isinstance(answer, Weights):
                 if position != len(stages) - 1:
                     raise BadAnswer("Weights may come from the last stage only; this one has others behind it.")
-                return _weights(stage, answer, columns, width, records, allow_short, gross, notes)
+                return _weights(stage, answer, columns, result, records, allow_short, gross, notes)
             given, sure = _checked(answer, len(columns))
             why = _why(answer.why, len(columns))
         except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
@@ -132,12 +132,13 @@ def _weights(
     stage: Stage,
     answer: Weights,
     columns: NDArray[np.intp],
-    width: int,
+    flats: Array,
     records: list[StageRecord],
     allow_short: bool,
     gross: float,
     notes: list[str],
 ) -> Opinion:
+    """`flats` (symbols,): 0 where a stage before this one wants none, else NaN."""
     given = _row(answer.weight, len(columns), "a weight", -gross, gross, nan=True)
     total = float(np.nansum(np.abs(given)))
     if not total <= gross * (1 + 1e-9):
@@ -147,12 +148,8 @@ def _weights(
     records.append(
         StageRecord(stage.name, stage.threshold, columns, given, sure, stopped, _why(answer.why, len(columns)), True)
     )
-    weights = np.full(width, np.nan)
+    weights = flats.copy()
     weights[columns] = np.where(stopped == Stopped.SHORT_NOT_ALLOWED, 0.0, given)
-    earlier = np.full(width, np.nan)
-    for record in records[:-1]:
-        dropped = record.columns[(record.stopped != Stopped.KEPT) & (record.stopped != Stopped.NO_OPINION)]
-        weights[dropped], earlier[dropped] = 0.0, 0.0
     if len(given) and np.isnan(given).all():
         notes.append(f"{stage.name} has no opinion on any of {len(columns)} symbols")
-    return Opinion(np.where(np.isnan(weights), earlier, weights), records, weights, notes=tuple(notes))
+    return Opinion(weights, records, weights, notes=tuple(notes))

@@ -25,6 +25,8 @@ from trader.protocols import ExecutionStyle, Leg, Trades
 
 Ints = NDArray[np.int64]
 MARKET = Leg(OrderType.MARKET)
+MOST = 2.0**61
+"""Lots of one position: with what is held they still fit in 64 bits."""
 NEAREST = {TimeInForce.DAY: TimeInForce.GTC, TimeInForce.GTC: TimeInForce.DAY}
 
 
@@ -201,12 +203,14 @@ def plan(
         return Planned(nothing(grid, stamp, mark), [])
     held = portfolio.lots[columns]
     worth = mark[columns] * grid.tick[columns] * grid.multiplier[columns] * grid.lot[columns]
-    wanted = np.trunc(target[columns] * portfolio.equity / worth).astype(np.int64)
+    wanted = np.trunc(np.clip(target[columns] * portfolio.equity / worth, -MOST, MOST)).astype(np.int64)
     delta = wanted - held
     reduce = np.where(np.sign(delta) == -np.sign(held), np.sign(delta) * np.minimum(np.abs(delta), np.abs(held)), 0)
     opening = delta - reduce
     verdict[columns] = np.where(delta == 0, Verdict.BELOW_LOT, Verdict.ORDERED)
-    opening[(opening < 0) & ~grid.shortable[columns]] = 0
+    bare = (opening < 0) & ~grid.shortable[columns]
+    verdict[columns[bare & (reduce == 0)]] = Verdict.NOT_SHORTABLE
+    opening[bare] = 0
     if reduce_only:
         verdict[columns[(opening != 0) & (reduce == 0)]] = Verdict.REDUCE_ONLY
         opening[:] = 0
@@ -260,7 +264,8 @@ def fund(orders: Orders, budget: float, verdict: NDArray[np.int8], *, sells_fund
         return Planned(orders, [])
     lots = orders.lots.copy()
     left = np.maximum(0.0, budget - (spent - cost))
-    fits = np.floor(left / np.where(needs, cost / np.maximum(lots, 1), 1.0) * (1 - 1e-12)).astype(np.int64)
+    fits = np.floor(left / np.where(needs, cost / np.maximum(lots, 1), 1.0) * (1 - 1e-12))
+    fits = np.minimum(fits, MOST).astype(np.int64)
     lots[needs] = np.minimum(lots[needs], fits[needs])
     grid, column = orders.grid, orders.column
     worth = orders.mark[column] * grid.tick[column] * grid.multiplier[column] * grid.lot[column]

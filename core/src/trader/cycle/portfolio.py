@@ -76,6 +76,10 @@ class WorkingOrder:
     stop: float | None
     """The level of a protective stop; None for any other order."""
     cancellable: bool
+    rest: float
+    """Signed units that may still be traded."""
+    leaves: bool = False
+    """Whether it is an exit at market."""
 
 
 class Held:
@@ -91,7 +95,7 @@ class Held:
         self.quantity, self.entry_price = quantity, entry
         self.entry_time = portfolio.entry_time[columns]
         self.weight = quantity * price[columns] * multiplier[columns] / portfolio.equity
-        self.bars = row - portfolio.entry_row[columns]
+        self.bars = np.maximum(row - portfolio.entry_row[columns], 0)  # entered after `row` closed: no bar yet
         self.best = portfolio.best[columns]
         with np.errstate(divide="ignore", invalid="ignore"):
             self.gain = np.sign(quantity) * (price[columns] / entry - 1.0)

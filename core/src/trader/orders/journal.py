@@ -105,7 +105,7 @@ class BookState(Struct, frozen=True):
     revisions: dict[str, int] = msgspec.field(default_factory=dict)
     """Fact key of a fill -> how often the venue changed it."""
     withdrawn: list[str] = msgspec.field(default_factory=list)
-    """Open orders that a person cancelled while nobody knew whether they had arrived."""
+    """Open orders that a person cancelled while nobody knew whether they had arrived, or that were taken for absent."""
     opened_at: datetime | None = None
     """When the book's opening balance was read; None before it."""
 

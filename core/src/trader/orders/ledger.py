@@ -22,7 +22,7 @@ BUY = Side.BUY
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 MEMORY = timedelta(days=2)
 """Longer than the overlap with which a venue is asked again."""
-CORRECTION = re.compile(r"(.+)~(\d+)~([0-9.]+)@([0-9.]+)[+-]")
+CORRECTION = re.compile(r"(.+)~(\d+)~([0-9.]+)@(-?[0-9.]+)[+-]")
 """What `Ledger.corrected` calls its entries: the execution, the number of the correction, quantity and price now."""
 
 
@@ -85,7 +85,7 @@ class Ledger:
         return self.seen.get(key) or self._older.get(key)
 
     def _remember(self, key: str, time: datetime, terms: Terms) -> None:
-        """Keys are kept for MEMORY at least and twice that at most: a session runs for years."""
+        """Keys are kept until the newest fill is MEMORY later at least: a session runs for years."""
         if time >= self._turn:
             self._older, self.seen, self._turn = self.seen, {}, time + MEMORY
         self.seen[key] = terms
@@ -150,7 +150,7 @@ class Ledger:
             return None
         amount = event.amount if event.currency == self.currency else ZERO
         self.cash += amount
-        self._remember(key, event.time, None)
+        self.seen[key] = None  # what is forgotten follows the fills, as the moment does from which the venue is asked
         return Booking(event, None, None, self.cash, amount)
 
     def expected(self) -> dict[str, Decimal]:

@@ -86,7 +86,7 @@ class StoredBook:
 
     def _untold(self, connection: Connection) -> list[Fill]:
         last = select(func.coalesce(func.max(s.cycle.c.seq), 0)).where(
-            s.cycle.c.book == self.name, s.cycle.c.epoch == self.epoch
+            s.cycle.c.book == self.name, s.cycle.c.epoch == self.epoch, s.cycle.c.number > 0
         )
         fill = s.fill.c
         rows = select(s.fill).where(*self._own(s.fill), fill.seq > last.scalar_subquery()).order_by(fill.seq)
@@ -125,16 +125,17 @@ class StoredBook:
         return units, cash
 
     def _withdrawn(self, connection: Connection) -> list[str]:
+        """In whatever state they are open: it may have turned up, and the session died before it was cancelled."""
         event, now = s.order_event.c, s.intent.c
-        uncertain = now.state.in_([OrderState.SUBMITTING.value, OrderState.UNKNOWN.value])
-        opened = select(now.client_id, now.cycle).where(now.book == self.name, text("open = 1"), uncertain)
+        opened = select(now.client_id, now.cycle).where(now.book == self.name, text("open = 1"))
         cycles = {row.client_id: row.cycle for row in connection.execute(opened)}
         if not cycles:
             return []
+        by_a_person = (event.kind == "odd") & (event.reason == WITHDRAWN)
         said = select(event.client_id).where(
-            event.seq > min(cycles.values()), event.kind == "odd", event.reason == WITHDRAWN
+            event.seq > min(cycles.values()), or_(by_a_person, event.state == OrderState.ABSENT.value)
         )
-        return [client_id for client_id in connection.execute(said).scalars() if client_id in cycles]
+        return list(dict.fromkeys(name for name in connection.execute(said).scalars() if name in cycles))
 
     def _opened_at(self, connection: Connection) -> datetime | None:
         cash = s.cash_event.c

@@ -45,8 +45,16 @@ class KillSwitch:
         return self.trip_ or self._blind
 
     def _notice_file(self) -> None:
-        if self.trip_ is None and os.path.lexists(self._file):
-            self._latch(read_stop(self._folder) or Trip(f"the file {FILE} was there", "unknown", None))
+        if self.trip_ is not None:
+            return
+        try:
+            os.lstat(self._file)
+        except FileNotFoundError:
+            return
+        except OSError as problem:  # nobody can say that it is not there
+            self._latch(Trip(f"the state folder cannot be read: {problem.strerror}", "trader", self._now()))
+            return
+        self._latch(read_stop(self._folder) or Trip(f"the file {FILE} was there", "unknown", None))
 
     def refuse(self, order: OrderRequest) -> Refusal | None:  # noqa: ARG002 - it refuses whatever the order is
         """The gate's last look."""

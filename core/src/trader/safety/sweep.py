@@ -12,6 +12,10 @@ PATIENT_LOOKS = 2
 """So many times one cancel for all is asked for; what works after that is asked to be gone one by one."""
 
 
+TRYING = "the session goes on trying"
+"""How a session's answer to a kill ends as long as not every venue was seen without an order."""
+
+
 @dataclass(slots=True)
 class Swept:
     """One look and one round of cancels. `clean`: the venue answered, and showed no working order."""

@@ -28,6 +28,8 @@ async def fetch(session: Session, book: Book) -> bool:
             if isinstance(bars, Bars):
                 check_bars(bars, feed.made.label)
                 check_closed(bars, now, feed.made.label)
+            elif not isinstance(bars, Unavailable):
+                raise DataError(f"Expected Bars or Unavailable, was {bars!r:.100}.", where=feed.made.label)
         except DataError as error:
             bars = Unavailable("data", str(error))
         except ESCAPES as error:  # a source that raises leaves the last good bars in use

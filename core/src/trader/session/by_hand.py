@@ -6,7 +6,7 @@ The same journal and the same gate as a decision; its record has number 0, and s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,20 @@ from trader.cycle.decision import plain
 from trader.cycle.exits import Exit
 from trader.cycle.planner import Stamp, plan_exits
 from trader.errors import Refused, Unreachable
-from trader.model import ZERO, Cancel, CashEvent, Fill, OrderRef, OrderReport, OrderRequest, Purpose, Side, Unavailable
+from trader.model import (
+    ZERO,
+    Account,
+    Cancel,
+    CashEvent,
+    Fill,
+    OrderRef,
+    OrderReport,
+    OrderRequest,
+    Position,
+    Purpose,
+    Side,
+    Unavailable,
+)
 from trader.model import OrderState as S
 from trader.orders.blotter import LiveOrder
 from trader.orders.differences import CASH
@@ -51,14 +64,8 @@ async def open_book(
     orders = await _needed(engine, engine.broker.orders, asking.are_reports)
     account = await _needed(engine, engine.broker.account, asking.is_account)
     held = [one for one in positions if one.quantity]
-    if not adopt and (held or orders):
-        shown = [f"{p.quantity:f} {p.symbol}" for p in held] + [f"order {o.venue_id} {o.symbol}" for o in orders]
-        raise Refused(
-            f"The account {account.account_id} is not clean and book '{engine.name}' has no journal of it: "
-            + ", ".join(shown),
-            todo="Close what is open there, use the state folder that this account was traded with, or take it over: "
-            "trader run --cold-start --adopt (or --cancel-open for its orders).",
-        )
+    if not adopt:
+        refuse_unclean(engine.name, account, held, orders)
     at = at if engine.recorded else engine.clock.now()
     engine.account = account
     mark, cash = engine.journal.nonce.hex()[:12], account.cash
@@ -71,10 +78,9 @@ async def open_book(
             cash += one.quantity * one.price * instruments[one.symbol].multiplier
     event = CashEvent(f"opening {account.account_id} {mark}", "transfer", cash, account.currency, at)
     engine.opened, engine.reconciler.opened_at = at, None if engine.recorded else at
-    engine.reconciler.book_events([event], report)
     fills = [
         Fill(
-            f"opening {one.symbol} {mark}",
+            f"opening {one.symbol} {mark}{_nth(held[:place], one.symbol)}",
             "",
             "",
             one.symbol,
@@ -84,11 +90,29 @@ async def open_book(
             ZERO,
             at,
         )
-        for one in held
+        for place, one in enumerate(held)
     ]
-    engine.reconciler.take_over(fills, report, row)
+    engine.reconciler.take_over(fills, report, row, [event])
     for one in orders:
         report.alarm("adopted_order", f"{one.symbol}: order {one.venue_id} of somebody else works on this account")
+
+
+def _nth(before: Sequence[Position], symbol: str) -> str:
+    """What tells two positions of a symbol apart: a hedging account may show them."""
+    count = sum(one.symbol == symbol for one in before)
+    return f" {count + 1}" if count else ""
+
+
+def refuse_unclean(book: str, account: Account, held: Sequence[Position], orders: Sequence[OrderReport]) -> None:
+    """Refused where a book without a journal of the account would begin on what somebody else left there."""
+    if not held and not orders:
+        return
+    shown = [f"{p.quantity:f} {p.symbol}" for p in held] + [f"order {o.venue_id} {o.symbol}" for o in orders]
+    raise Refused(
+        f"The account {account.account_id} is not clean and book '{book}' has no journal of it: " + ", ".join(shown),
+        todo="Close what is open there, use the state folder that this account was traded with, or take it over: "
+        "trader run --cold-start --adopt (or --cancel-open for its orders).",
+    )
 
 
 async def _needed(engine: Engine, question: Callable[[], Any], fits: Callable[[Any], bool]) -> Any:
@@ -116,6 +140,12 @@ async def _clear(engine: Engine) -> None:
 
 
 # ---- one order -----------------------------------------------------------------------------------------------------
+def known(engine: Engine, beginning: str) -> bool:
+    """Whether the book has an open order that `cancel` may mean."""
+    ours = any(order.request.client_id.startswith(beginning) for order in engine.blotter.open())
+    return ours or any(one.venue_id == beginning for one in engine.reconciler.foreign)
+
+
 async def cancel(engine: Engine, beginning: str, report: Report, at: datetime) -> str | None:
     """Cancel an open order by the beginning of its client id, or somebody else's by its venue id. What was done; None
     if the book has no such order. Refused where several orders begin like this."""
@@ -199,6 +229,12 @@ def _diary(engine: Engine, order: OrderRequest, at: datetime) -> bytes:
 
 
 # ---- the venue's word ----------------------------------------------------------------------------------------------
+def differs(engine: Engine, symbol: str) -> bool:
+    """Whether there is something to take the venue's word for."""
+    found = any(one.symbol == symbol for one in engine.reconciler.differences)
+    return found or engine.reconciler.missing(symbol) is not None
+
+
 def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, at: datetime) -> str:
     """Book what the venue says of a symbol (or of the cash) as an adjustment: units move without money, money without
     units. Or of an order, by its client id: one that it acknowledged and does not show any more has ended. Refused

@@ -12,6 +12,7 @@ import msgspec
 from trader.cycle.decision import plain
 from trader.errors import Refused, StoreError, TraderError, UsageError
 from trader.model import OrderState
+from trader.safety.sweep import TRYING
 from trader.session import by_hand
 from trader.session.report import Report
 from trader.store import blocks, commands
@@ -82,8 +83,15 @@ class Obedience:
         session = self._session
         left = await session.sweep()
         if session.kill.halted is None:
-            return "halted, and lifted again by a person before it was confirmed that no order works"
-        return "halted; no order works at any venue" if not left else f"halted; {left}; the session goes on trying"
+            raise Refused("it was lifted again by a person before it was confirmed that no order works")
+        if left:
+            return f"halted; {left}; {TRYING}"
+        here = [book.name for book in session.books]
+        absent = [name for name in session.settings.book_names if name not in here]
+        if not absent:
+            return "halted; no order works at any venue"
+        where = f"of {', '.join(here)}"
+        return f"halted; no order works at the venue {where}; left out at the start, and not asked: {', '.join(absent)}"
 
     async def _rearm(self, command: Command) -> str:
         session, scope = self._session, str(command.args.get("scope") or "")
@@ -92,10 +100,12 @@ class Obedience:
             was = session.kill.rearm(why, by)
             session.told("everything", "armed", f"{why} ({by})")
             return "the kill switch is lifted" if was else "the kill switch was not tripped"
-        for book in session.books:  # behind what was asked of the books before
-            await self._within(book, _nothing)
+        names = _scopes(session, scope)
+        for book in session.books:  # behind what was asked of the book before
+            if book.name in [name.partition("/")[0] for name in names]:
+                await self._within(command, book, _nothing)
         lifted = []
-        for name in _scopes(session, scope):
+        for name in names:
             for level in ("halt", "reduce"):
                 lifted += blocks.lift(session.store, name, by=by, reason=why, level=level)
         session.look_at_blocks()
@@ -158,8 +168,9 @@ class Obedience:
         async def work(book: Book, report: Report, _row: int, at: datetime) -> str | None:
             return await by_hand.cancel(book.engine, wanted, report, at)
 
-        for book in self._session.books:
-            text: str | None = await self._within(book, work)
+        # The book that has it first: one that hangs must not hold up another's cancel.
+        for book in sorted(self._session.books, key=lambda book: not by_hand.known(book.engine, wanted)):
+            text: str | None = await self._within(command, book, work)
             if text is not None:
                 return text
         raise Refused(f"No book has an open order {wanted}.", todo="See: trader orders")
@@ -179,22 +190,30 @@ class Obedience:
             raise Refused(f"No book holds {symbol}.", todo="See: trader positions")
         if len(holding) > 1:
             raise UsageError(f"Several books hold {symbol}.", todo="Say which: --book NAME")
-        text: str = await self._within(holding[0], work)
+        text: str = await self._within(command, holding[0], work)
         return text
 
     async def _reconcile(self, command: Command) -> str:
-        adopt = command.args.get("adopt")
+        adopt, books = command.args.get("adopt"), self._books(command.args.get("book"))
+        adopted = []
 
         async def work(book: Book, report: Report, row: int, at: datetime) -> dict[str, Any]:
             opened = book.engine.blotter.open()
             before = {order.request.client_id: (order.request.symbol, order.state) for order in opened}
-            await book.engine.reconcile(report, row, at)
-            if adopt:
-                by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at)
+            whole = await book.engine.reconcile(report, row, at)
+            if adopt and not whole:  # what differed an earlier time may be booked by now
+                raise Refused(
+                    f"The broker of book '{book.name}' did not answer everything: {report.unreached[-1]}.",
+                    todo="Nothing was adopted in it. Try again.",
+                )
+            if adopt and (len(books) == 1 or by_hand.differs(book.engine, str(adopt))):
+                adopted.append(by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at))
             standing = blocks.standing(self._session.store)
             return found(book, report, before, standing)
 
-        answer = {book.name: await self._within(book, work) for book in self._books(command.args.get("book"))}
+        answer = {book.name: await self._within(command, book, work) for book in books}
+        if adopt and not adopted:
+            raise Refused(f"Nothing differs for {adopt} in any book.", todo="See: trader reconcile")
         self._session.look_at_blocks()
         return msgspec.json.encode(answer).decode()
 
@@ -204,8 +223,8 @@ class Obedience:
             raise UsageError(f"There is no book '{name}'.")
         return books
 
-    async def _within(self, book: Book, work: Work) -> Any:
-        """Done in the book's own time, between two of its steps."""
+    async def _within(self, command: Command, book: Book, work: Work) -> Any:
+        """Done in the book's own time, between two of its steps; not if whoever asked has withdrawn it until then."""
         session = self._session
         runner = next((each for each in session.runners if each.book is book), None)
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -214,6 +233,8 @@ class Obedience:
             report = Report()
             row, at = book.place()
             try:
+                if commands.look(session.store, command.id).state != "waiting":
+                    raise Refused("it was withdrawn before its turn came")
                 answer = await work(book, report, row, at)
             except TraderError as error:
                 book.tell(report)
@@ -278,6 +299,7 @@ def found(
 
 
 def _scopes(session: Session, scope: str) -> list[str]:
-    """What `rearm` may mean by a word: a book, a symbol of any book, or both at once written out."""
-    names = [scope] if "/" in scope or any(book.name == scope for book in session.books) else []
-    return names or [f"{book.name}/{scope}" for book in session.books]
+    """What `rearm` may mean by a word: a book, a symbol of any book, or both at once written out. Also of a book that
+    was left out at the start: what stands on it is lifted all the same."""
+    names = session.settings.book_names
+    return [scope] if "/" in scope or scope in names else [f"{name}/{scope}" for name in names]

@@ -55,10 +55,12 @@ class Connection:
         self._changed = changed
         self.up, self.given_up = True, False
         self._silent = 0
+        self._in_vain = 0
+        """How often in a row it was reached again, and answered nothing that it was asked then."""
 
     def heard(self) -> None:
         """It answered."""
-        self._silent = 0
+        self._silent = self._in_vain = 0
 
     def silent(self, why: str) -> None:
         """It did not; three times in a row and it is lost."""
@@ -80,7 +82,8 @@ class Connection:
     ) -> bool:
         """Try to reach it once more, all tries. True when it answers; False: given up, a person must act."""
         why = "no answer"
-        for pause in (0.0, *pauses(connect, world)):
+        again = min(connect.first_seconds * 2 ** min(self._in_vain, 16), connect.longest_seconds)
+        for pause in (again if self._in_vain else 0.0, *pauses(connect, world)):
             if pause:
                 await sleep(pause)
             if world.stopping.is_set():
@@ -88,6 +91,7 @@ class Connection:
             answer = await reopen()
             if isinstance(answer, Account):
                 self.up, self._silent = True, 0
+                self._in_vain += 1
                 self._changed(True, "reached again")
                 return True
             why = answer.reason if isinstance(answer, Unavailable) else str(answer)

@@ -32,6 +32,8 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may hear signals
         for number in STOPPING:
+            if number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is to outlive its terminal
             self._old[number] = signal.signal(number, self._first)
 
     def _first(self, number: int, _frame: Any) -> None:

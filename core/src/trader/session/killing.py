@@ -26,17 +26,27 @@ class Sweeper:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._task: asyncio.Task[str] | None = None
+        self._tasks: dict[str, asyncio.Task[str]] = {}
 
     def soon(self) -> None:
-        """Begin, unless it is going on."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.ensure_future(self.now(patience=float("inf")))
+        """Begin at every venue where it is not going on: one that does not answer keeps no other from a new sweep."""
+        for book in self._session.books:
+            task = self._tasks.get(book.name)
+            if task is None or task.done():
+                self._tasks[book.name] = asyncio.ensure_future(self._sweep(book, patience=float("inf")))
+
+    async def end(self, book: Book) -> None:
+        """The session ends: wait until this book's venue shows no order. On recorded data it stands still: one look."""
+        if self._session.recorded:
+            await self._sweep(book, patience=0.0)
+            return
+        self.soon()
+        await self._tasks[book.name]
 
     def cancel(self) -> None:
-        """The session ends."""
-        if self._task is not None:
-            self._task.cancel()
+        """The session has ended."""
+        for task in self._tasks.values():
+            task.cancel()
 
     async def now(self, patience: float = SOON) -> str:
         """Sweep every venue, at most for so many seconds; what is left or not confirmed, "" if nothing is."""
@@ -58,7 +68,7 @@ class Sweeper:
                 await self._news_of(book)
                 return ""
             now = session.world.clock.monotonic()
-            if now - began >= patience or session.kill.halted is None or session.world.stopping.is_set():
+            if now - began >= patience or session.kill.halted is None:
                 return trouble
             if now - told >= 60.0:
                 told = now

@@ -32,6 +32,8 @@ POLL_SECONDS = 0.5
 """How often a session looks for what other processes ask of it."""
 STORE_PAUSE = 2.0
 """Seconds before a store that failed is tried again."""
+STORE_QUIET = 600.0
+"""Seconds in which a store that fails again, and has kept no decision meanwhile, is the trouble that was told."""
 SOON = 1.0
 """Seconds until fills are asked for that an order's end told of."""
 
@@ -56,6 +58,9 @@ class Runner:
         """Whether everything must be reconciled before the next decision."""
         self._broken = False
         """Whether the store failed in the middle of something: memory is not to be believed."""
+        self._store_quiet = float("-inf")
+        self._deciding: int | None = None
+        """How many cycles were decided before the one under way."""
         self._clocks_differ = False
         now = self._now()
         self.last_beat = now
@@ -111,7 +116,8 @@ class Runner:
 
     async def _rest(self) -> None:
         waiting = self._due and self._may_decide()
-        if self.requests or self.events or waiting or self.done:
+        heard = self.events and self.connection.up  # a book that is given up leaves them where they are
+        if self.requests or heard or waiting or self.done:
             return
         soonest = min(self._next_beat, self._next_look)
         seconds = min(max(soonest - self._now(), 0.0), POLL_SECONDS if self._due or self.stale else 60.0)
@@ -135,8 +141,11 @@ class Runner:
         if self.stale or self._now() >= self._next_look:
             await self.reconcile()
         if self._due and self._may_decide():
-            self._due = False
+            self._due, self._deciding = False, self.engine.number
             await self._cycle()
+            if self.engine.number > self._deciding:
+                self._store_quiet = float("-inf")
+            self._deciding = None
 
     async def _settle(self) -> None:
         """Late answers, and what a stream brought."""
@@ -221,12 +230,16 @@ class Runner:
     async def _cycle(self) -> None:
         """Fetch what closed since the last cycle; decide on the newest bar."""
         decided = await self._decide()
-        if decided and self.left is not None:
-            self.left -= 1
-            self.done = self.left <= 0
-        elif not decided and self._once_only and not self._due:
+        if decided:
+            self._count()
+        elif self._once_only and not self._due:
             self.done = True
             self.session.ended("no new bar to decide on")
+
+    def _count(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            self.done = self.left <= 0
 
     async def _decide(self) -> bool:
         if not await fetch(self.session, self.book):
@@ -272,12 +285,20 @@ class Runner:
             self._broken = True
             self.session.log.error("store_failed", book=self.book.name, text=str(error))
             text = f"Book '{self.book.name}' stands still, its journal cannot be written: {error.what}"
-            self.session.alerts.raise_(Severity.CRITICAL, "store_failed", text)
+            if self._now() >= self._store_quiet:
+                self.session.alerts.raise_(Severity.CRITICAL, "store_failed", text)
+            self._store_quiet = self._now() + STORE_QUIET
         await asyncio.sleep(STORE_PAUSE)
 
     async def _reload(self) -> bool:
         """What the store holds is true: take that place again, as after a restart."""
         self.engine.resume(self.session.load(self.engine.journal))
+        if self._deciding is not None:
+            if self.engine.number > self._deciding:
+                self._count()
+            else:  # the journal does not have it: it is still to be decided
+                self._due = True
+            self._deciding = None
         report, at = Report(), self.session.world.clock.now()
         self.stale = False
         if not await self.engine.awaken(report, self._row, at):

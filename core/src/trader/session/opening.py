@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trader.alerts import Alerts
-from trader.errors import Refused, SettingsError, StoreError, Unreachable
+from trader.errors import ESCAPES, Refused, SettingsError, StoreError, Unreachable
 from trader.model import Severity
 from trader.orders.lifecycle import UNRESOLVED
 from trader.plugins import certificate, describe_fault, select
-from trader.session.assemble import Assembled, Kit, assemble
+from trader.session import asking, by_hand
+from trader.session.assemble import Assembled, Kit, Patience, answered, assemble
 from trader.session.connect import reach
-from trader.store import DATABASE, commands
+from trader.store import DATABASE, blocks, commands
+from trader.store.blocks import EVERYTHING
 from trader.store.chain import verify_chain
 from trader.store.database import open_store
 from trader.store.mark import regressed
@@ -100,6 +104,7 @@ def open_database(session: Session, fresh: bool) -> tuple[Store, Any]:
 
 def open_alerts(session: Session, kit: Kit) -> Alerts:
     """Every enabled transport, checked."""
+    session.closing.append(lambda: close_plugins(session, kit))  # after the last alert has left
     tables = [table for table in session.settings.tables("alert_transports").values() if table.enabled]
     made = [kit.shared("alert_transport", table.name) for table in tables]
     for one in made:
@@ -130,24 +135,35 @@ def look_back(session: Session, cold: bool, acknowledge_kill: str) -> None:
         kill.rearm(f"cold start: {acknowledge_kill}", "trader run")
     lost = regressed(store, session.settings.state_dir / "journal.mark")
     if lost is not None:
-        kill.trip(f"the journal is not what it was: {lost}", "trader")
+        halt(session, f"the journal is not what it was: {lost}")
     died = died_in_a_row(store)
     if died >= CRASH_LOOP:
-        kill.trip(f"{died} starts in a row died before completing a cycle", "trader")
+        halt(session, f"{died} starts in a row died before completing a cycle")
+
+
+def halt(session: Session, reason: str) -> None:
+    """Trip the kill switch. One that is on already tells its first reason only: this one must not be lost with it."""
+    if session.kill.halted is not None:
+        session.log.error("kill_switch", state="halted already", reason=reason, by="trader")
+        session.alerts.raise_(Severity.CRITICAL, "kill_switch", f"Everything is halted already; also: {reason}")
+    session.kill.trip(reason, "trader")
 
 
 def refuse_old_commands(session: Session) -> None:
     """What was asked of a session that is gone is not obeyed by the next: an old rearm must not undo a newer kill.
-    What only makes things safer is."""
+    What only makes things safer is, but for a kill that a person lifted since."""
+    lifted = blocks.last_lifted(session.store, EVERYTHING)
     for command in commands.waiting(session.store):
-        if command.kind not in SAFER:
-            text = "the session that was asked has ended: ask again"
+        text = "" if command.kind in SAFER else "the session that was asked has ended: ask again"
+        if command.kind == "kill" and lifted is not None:
+            since = lifted.lifted_at is not None and lifted.lifted_at > command.requested_at
+            text = f"it was lifted since: {lifted.lifted_why} ({lifted.lifted_by})" if since else ""
+        if text:
             commands.answer(session.store, command.id, text, refused=True)
 
 
 def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
     """Every book that can be reached. A broker that stays silent stops its own book; Unreachable if it was the only."""
-    session.closing.append(lambda: close_plugins(session, kit))
     parts: list[Assembled] = []
     silent: Unreachable | None = None
     for name in session.settings.book_names:
@@ -173,15 +189,16 @@ def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
 
 
 def _assembled(session: Session, kit: Kit, name: str) -> Assembled:
+    return assemble(kit, name, _held(session.store, name), patient=_patience(session, name))
+
+
+def _patience(session: Session, name: str) -> Patience:
     connect = session.settings.application.connect
 
     def told(number: int, why: str) -> None:
         session.log.warning("connecting", book=name, attempt=number, of=connect.tries, reason=why)
 
-    def patient(ask: Any) -> Any:
-        return reach(connect, session.world, ask, told)
-
-    return assemble(kit, name, _held(session.store, name), patient=patient)
+    return lambda ask: reach(connect, session.world, ask, told)
 
 
 def _held(store: Store, book: str) -> list[str]:
@@ -199,11 +216,29 @@ def close_plugins(session: Session, kit: Kit) -> None:
         if close is not None:
             try:
                 close()
-            except Exception as error:  # noqa: BLE001 - the others must be closed too
+            except ESCAPES as error:  # the others must be closed too
                 session.log.error("plugin_fault", text=describe_fault(made, "close()", error))
     for lane in kit.lanes.values():
         lane.close()
     session.world.close()
+
+
+def refuse_unclean(session: Session, parts: list[Assembled], adopt: bool, cancel_open: bool) -> None:
+    """Before a cold start closes the present epoch, which nobody opens again: what it would be refused for."""
+    for part in parts:
+        broker, patient = part.broker.object, _patience(session, part.name)
+
+        def shown(what: str, question: Callable[[], Any], fits: Callable[[Any], bool], part: Assembled = part) -> Any:
+            answer = answered(part.lane, part.broker, what, question)
+            if not fits(answer):
+                raise Unreachable(f"{what}: it answered {answer!r:.100}.", where=part.broker.label)
+            return answer
+
+        positions = patient(partial(shown, "positions()", broker.positions, asking.are_positions))
+        orders = patient(partial(shown, "orders()", broker.orders, asking.are_reports))
+        if not adopt:
+            held = [one for one in positions if one.quantity]
+            by_hand.refuse_unclean(part.name, part.account, held, [] if cancel_open else orders)
 
 
 def open_epoch(session: Session, cold: bool, fresh: bool) -> str:
@@ -233,7 +268,7 @@ def verify_aside(session: Session) -> None:
         with suppress(StoreError):  # the store's own troubles are told where they matter
             broken = verify_chain(session.store, stop=lambda _seq, _hash: bool(done))
             if broken is not None:
-                session.kill.trip(f"the journal was changed: {broken}", "trader")
+                halt(session, f"the journal was changed: {broken}")
 
     if session.world.aside is not None:
         session.world.aside(work)

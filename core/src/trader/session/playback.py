@@ -23,12 +23,10 @@ async def play(session: Session, cycles: int | None, pace: float | None, progres
     """Step every book through the bars that it has not decided on, at most `cycles` each, `pace` bars a second."""
     await session.obey()
     asked = time.monotonic()  # noqa: TID251 - how often other processes are heard, decides nothing
-    for played, (at, book, row) in enumerate(moments(session.books)):
+    cut = cycles is not None and any(book.rows - book.next_row > cycles for book in session.books)
+    for at, book, row in moments(session.books, cycles):
         await session.while_halted()
         if session.world.stopping.is_set():
-            return
-        if cycles is not None and played >= cycles * len(session.books):
-            session.ended("cycles")
             return
         session.market_now = at
         if book.brakes.paused:
@@ -41,15 +39,17 @@ async def play(session: Session, cycles: int | None, pace: float | None, progres
             await session.obey()
         if pace:
             await _rest(session, 1.0 / pace)
-    session.ended("end of data")
+    session.ended("cycles" if cut else "end of data")
 
 
-def moments(books: Sequence[Book]) -> Iterator[tuple[datetime, Book, int]]:
-    """Every undecided row of every book, in order of market time; books in their order within a moment."""
+def moments(books: Sequence[Book], most: int | None) -> Iterator[tuple[datetime, Book, int]]:
+    """Every undecided row of every book (the first `most` of each), in order of market time; books in their order
+    within a moment."""
 
     def rows(order: int, book: Book) -> Iterator[tuple[datetime, int, Book, int]]:
-        panel = book.engine.market.panel
-        return ((instant(panel.end[row]), order, book, row) for row in range(book.next_row, panel.rows))
+        panel, first = book.engine.market.panel, book.next_row
+        end = panel.rows if most is None else min(panel.rows, first + most)
+        return ((instant(panel.end[row]), order, book, row) for row in range(first, end))
 
     every = (rows(order, book) for order, book in enumerate(books))
     for at, _, book, row in heapq.merge(*every, key=lambda moment: moment[:2]):

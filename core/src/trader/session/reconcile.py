@@ -52,6 +52,8 @@ class Reconciler:
     def __init__(self, engine: Engine, since: datetime | None) -> None:
         self.engine = engine
         self._since = since or EPOCH
+        self._money_since = self._since
+        """What `_since` was when cash events were last answered."""
         self._head: tuple[int, str] = (0, "")
         """How many fills of the moment `_since` are booked, and the id of the last one."""
         # A protocol check walks its methods: once, not in every step.
@@ -84,7 +86,7 @@ class Reconciler:
         fresh = self._unseen(fills)
         if fresh:
             await self.book(fresh, report, row)
-        complete = await self._money(report, asked_since) and await self._orders(report, at)
+        complete = await self._money(report) and await self._orders(report, at)
         self._odd(report, at)
         return complete
 
@@ -128,10 +130,10 @@ class Reconciler:
             if order is not None:
                 moves += blotter.fill(order, fill)
         if bookings:
-            if booked:
-                self._note_newest(booked)
+            mixed = len(booked) < len(bookings)  # among them somebody else's trades, or corrections
+            self._note_newest(booked if not mixed else [one.fact for one in bookings if isinstance(one.fact, Fill)])
             engine.journal.booked(bookings, moves)
-            if len(booked) < len(bookings):  # among them somebody else's trades, or corrections
+            if mixed:
                 booked = [each.fact for each in bookings if isinstance(each.fact, Fill) and not each.apart]
             report.fills += booked
             report.moves += moves
@@ -143,9 +145,11 @@ class Reconciler:
             return fill.quantity != 0 and (self.opened_at is None or fill.time >= self.opened_at)
         return terms != (fill.quantity, fill.price)
 
-    def take_over(self, fills: Sequence[Fill], report: Report, row: int) -> None:
-        """Book units that no trade of ours explains, by a person's word."""
-        engine, bookings = self.engine, []
+    def take_over(self, fills: Sequence[Fill], report: Report, row: int, opening: Sequence[CashEvent] = ()) -> None:
+        """Book units that no trade of ours explains, by a person's word; with the cash that the book opens with, or
+        neither."""
+        engine = self.engine
+        bookings: list[Booking | None] = [engine.ledger.after_event(event) for event in opening]
         for fill in fills:
             rules = engine.market.instruments.get(fill.symbol)
             if rules is not None:
@@ -154,12 +158,16 @@ class Reconciler:
                 bookings.append(engine.ledger.after_foreign(structs.replace(fill, price=ZERO), Instrument(fill.symbol)))
         booked = [booking for booking in bookings if booking is not None]
         if booked:
+            if taken := _fills_of(booked):
+                self._note_newest(taken)
             engine.journal.booked(booked, [])
+            report.events += [one.fact for one in booked if isinstance(one.fact, CashEvent)]
             report.fills += [one.fact for one in booked if isinstance(one.fact, Fill) and not one.apart]
             engine.standing.booked(booked, row)
 
     def _note_newest(self, fills: Sequence[Fill]) -> None:
-        """Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
+        """Of all that the ledger knows, somebody else's too: it forgets by them what the venue is not asked for again.
+        Fills come oldest first; a source that does not keep to it costs time, not truth (`ledger.seen`)."""
         newest, last = max(fills[0].time, fills[-1].time), fills[-1]
         if newest >= self._since:
             before = self._head[0] if newest == self._since else 0
@@ -167,10 +175,11 @@ class Reconciler:
             self._head = (before + now, last.execution_id) if last.time == newest else (0, "")
             self._since = newest
 
-    async def _money(self, report: Report, since: datetime) -> bool:
+    async def _money(self, report: Report) -> bool:
         engine = self.engine
         if self._has_cash is None:
             return True
+        since = self._money_since if engine.recorded else max(self._money_since - OVERLAP, EPOCH)
         fits = None if engine.recorded else asking.are_events
         events = await ask(engine.lane, Priority.QUERY, self._has_cash.cash_events, since, fits=fits)
         if isinstance(events, Unavailable):
@@ -178,6 +187,7 @@ class Reconciler:
             return False
         if events:
             self.book_events(events, report)
+        self._money_since = self._since
         return True
 
     def book_events(self, events: Sequence[CashEvent], report: Report) -> None:
@@ -212,6 +222,11 @@ class Reconciler:
         """What the venue shows of our orders: their moves, journalled."""
         engine = self.engine
         engine.point("query>apply")
+        if self._missing:
+            for one in reports:
+                order = engine.blotter.by_key(one.key)
+                if order is not None:
+                    self._missing.pop(order.request.client_id, None)
         moves = [move for one in reports for move in engine.blotter.report(one, at)]
         if moves:
             engine.journal.moved(moves)
@@ -337,6 +352,10 @@ class Reconciler:
         for order in self.engine.blotter.absent():
             if now - order.since > watch:
                 self.engine.blotter.forget(order)
+
+
+def _fills_of(bookings: Sequence[Booking]) -> list[Fill]:
+    return [each.fact for each in bookings if isinstance(each.fact, Fill)]
 
 
 def reference(order: LiveOrder) -> OrderRef:

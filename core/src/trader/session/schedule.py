@@ -7,6 +7,7 @@ a cycle is named by the bar that it decided on, so the same bar is never decided
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from trader.session.assemble import bar_length
 from trader.settings import Schedule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+NUMBERED = re.compile(r"(?:\*|([0-7])(?:-([0-7]))?)(?:/([1-7]))?")
+"""A part of cron's last field that is written in numbers."""
 
 
 class Trigger(Protocol):
@@ -66,7 +70,9 @@ def trigger(schedule: Schedule, timeframe: str, delay: float) -> Trigger:
     from apscheduler.triggers.interval import IntervalTrigger
 
     if schedule.trigger == "cron":
-        cron: Trigger = CronTrigger.from_crontab(schedule.cron or "* * * * *", timezone=ZoneInfo(schedule.timezone))
+        fields = (schedule.cron or "* * * * *").split()
+        line = " ".join([*fields[:4], *map(_named_days, fields[4:])])
+        cron: Trigger = CronTrigger.from_crontab(line, timezone=ZoneInfo(schedule.timezone))
         return cron
     if schedule.trigger == "market":
         return MarketTrigger(schedule.calendar, schedule.at, timedelta(seconds=schedule.offset_seconds))
@@ -77,6 +83,19 @@ def trigger(schedule: Schedule, timeframe: str, delay: float) -> Trigger:
         )
         return bar
     return Every(timedelta(seconds=max(1, round(schedule.interval_seconds))))
+
+
+def _named_days(field: str) -> str:
+    """Cron's last field by names: cron counts from Sunday (0, or 7), APScheduler from Monday."""
+    named: list[str] = []
+    for part in field.split(","):
+        found = NUMBERED.fullmatch(part)
+        if found is None or part == "*":
+            named.append(part)
+            continue
+        first, last = int(found[1] or 0), int(found[2] or found[1] or 6)
+        named += [DAYS[day % 7] for day in range(first, last + 1, int(found[3] or 1))] or [part]
+    return ",".join(named)
 
 
 class Every:

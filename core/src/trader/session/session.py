@@ -124,13 +124,14 @@ class Session:
         latched kill switch. Errors: any TraderError; nothing is left open then.
         """
         try:
-            self._start(cold_start, fresh, hold, acknowledge_kill)
+            self._start(cold_start, fresh, hold, adopt, cancel_open, acknowledge_kill)
             self._complete(meet(self, adopt=adopt, cancel_open=cancel_open))
             self.announcer.started(hold)
             if self.kind == "warm":
                 opening.verify_aside(self)
         except BaseException as error:
-            if self._started and isinstance(error, TraderError):  # it ended by itself: that is no crash
+            # It ended by itself, or a person ended it: that is no crash.
+            if self._started and isinstance(error, TraderError | KeyboardInterrupt):
                 self._started = False
                 with suppress(StoreError):
                     stop_session(self.store, self.id, f"not started: {type(error).__name__}")
@@ -138,7 +139,9 @@ class Session:
             raise
         return self
 
-    def _start(self, cold: bool, fresh: bool, hold: bool, acknowledge_kill: str) -> None:
+    def _start(
+        self, cold: bool, fresh: bool, hold: bool, adopt: bool, cancel_open: bool, acknowledge_kill: str
+    ) -> None:
         settings, state = self.settings, self.settings.state_dir
         if settings.trading.mode == "live":
             opening.refuse_uncertified(settings, self._catalogue or catalogue())
@@ -163,6 +166,8 @@ class Session:
         opening.look_back(self, cold, acknowledge_kill)
         parts = opening.assemble_all(self, kit)
         self.recorded = parts[0].recorded
+        if cold and not self.recorded:
+            opening.refuse_unclean(self, parts, adopt, cancel_open)
         self.kind = opening.open_epoch(self, cold, fresh)
         digest = hashlib.sha256(repr(sorted(settings.raw.tree.items())).encode()).hexdigest()
         start_session(self.store, self.id, mode=settings.trading.mode, version=__version__, settings_hash=digest)
@@ -324,6 +329,10 @@ class Session:
         """A fault of the program itself: everything is halted."""
         self.log.error("assertion", text=text)
         self.kill.trip(f"a fault of the program: {text}", "trader")
+
+    async def swept(self, book: Book) -> None:
+        """Before the session is gone: wait until no order of a halted book works."""
+        await self._sweeper.end(book)
 
     # ---- stop ------------------------------------------------------------------------------------------------------
     def shutdown(self, reason: str | None = None) -> None:

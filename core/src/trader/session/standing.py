@@ -66,7 +66,8 @@ class Standing:
         self._hold(list(last.values()), row)
 
     def _hold(self, holdings: Sequence[Holding], row: int) -> None:
-        """Bring the arrays up to these holdings; a new entry began in `row`."""
+        """Bring the arrays up to these holdings; a new entry began in the bar of its time, at most the one after
+        `row`."""
         if not holdings:
             return
         portfolio, entered = self.portfolio, self._entered
@@ -84,7 +85,7 @@ class Standing:
             if held.entry_time is not entered[column]:
                 entered[column] = held.entry_time
                 portfolio.entry_time[column] = NO_TIME if held.entry_time is None else instant64(held.entry_time)
-                portfolio.entry_row[column] = row
+                portfolio.entry_row[column] = min(self._row_of(portfolio.entry_time[column]), row + 1)
                 portfolio.best[column] = -np.inf if held.quantity > 0 else np.inf
 
     def _lots(self, held: Holding, column: int) -> int:
@@ -102,32 +103,38 @@ class Standing:
             (self._margin.add if held.quantity else self._margin.discard)(held.symbol)
         return lots
 
+    def _row_of(self, moment: np.datetime64) -> int:
+        """The bar in which this moment lies, whenever it was learned; the one after the last if none closed since."""
+        return int(np.searchsorted(self.panel.end[: self.panel.rows], moment, "left"))
+
     def recall(self, row: int) -> None:
         """After a restart: entry rows and best prices again, from the bars up to `row`."""
         portfolio, panel = self.portfolio, self.panel
         for column in np.flatnonzero(portfolio.quantity).tolist() if self._entries else ():
-            entry = int(np.searchsorted(panel.end[: panel.rows], portfolio.entry_time[column], "left"))
+            entry = self._row_of(portfolio.entry_time[column])
             portfolio.entry_row[column] = entry
             long = portfolio.quantity[column] > 0
             seen = (panel.high if long else panel.low)[entry : row + 1, column]
+            # The bars may begin after the entry, and there with a hole: what is not known is no best price.
+            known = seen[~np.isnan(seen)]
             worst = -np.inf if long else np.inf
-            portfolio.best[column] = (seen.max() if long else seen.min()) if len(seen) else worst
+            portfolio.best[column] = (known.max() if long else known.min()) if len(known) else worst
 
     def look(self, row: int) -> None:
         """After a restart: the prices of `row`, the last one decided on; what was kept of it stays as it is."""
-        self.row, self.marks = row, self.grid.to_ticks(self.panel.close[row])
+        self.row, self.marks = row, self._marks(row)
 
     # ---- marks -----------------------------------------------------------------------------------------------------
     def mark(self, row: int, at: datetime) -> None:
         """Value everything at the closes of `row`."""
         portfolio, panel = self.portfolio, self.panel
         self.row = row
-        self.marks = self.grid.to_ticks(panel.close[row])
+        self.marks = self._marks(row)
         held = portfolio.quantity != 0.0
         if self._entries and held.any():
             long = portfolio.quantity > 0
             best, high, low = portfolio.best, panel.high[row], panel.low[row]
-            better = np.where(long, np.maximum(best, high), np.minimum(best, low))
+            better = np.where(long, np.fmax(best, high), np.fmin(best, low))
             portfolio.best = np.where(held, better, 0.0)
         before, self.equity = self.equity, self.ledger.cash + self.holdings_value()
         day = at.date().isoformat()
@@ -136,6 +143,15 @@ class Standing:
         self.peak = max(self.peak, self.equity)
         portfolio.cash, portfolio.equity = float(self.ledger.cash), float(self.equity)
         portfolio.peak_equity, portfolio.day_equity = float(self.peak), float(self.day_equity)
+
+    def _marks(self, row: int) -> NDArray[np.int64]:
+        """The closes in ticks; of what is held without any bar the average that it was bought at, not 0."""
+        close = self.panel.close[row]
+        marks = self.grid.to_ticks(close)
+        for column in np.flatnonzero(np.isnan(close) & (self.portfolio.quantity != 0.0)).tolist():
+            held = self.ledger.holdings[self.panel.symbols[column]]
+            marks[column] = int((held.price / self.grid.ticks[column]).to_integral_value())
+        return marks
 
     def holdings_value(self) -> Decimal:
         """What positions add to equity at the marks, exact."""
@@ -210,4 +226,5 @@ def _working(order: LiveOrder, column: int) -> WorkingOrder:
     request = order.request
     stop = float(request.stop_price) if request.purpose is Purpose.STOP and request.stop_price is not None else None
     ref = OrderRef(request.client_id, request.key, request.symbol, order.venue_id)
-    return WorkingOrder(ref, column, stop, order.state is OrderState.WORKING)
+    rest = float(order.remaining) * request.side.sign
+    return WorkingOrder(ref, column, stop, order.state is OrderState.WORKING, rest, request.purpose is Purpose.EXIT)

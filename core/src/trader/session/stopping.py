@@ -21,29 +21,44 @@ if TYPE_CHECKING:
     from trader.session.session import Session
 
 
+AGAIN_SECONDS = 5.0
+"""After that a cancel is asked for again: the venue may have refused it for its rate limit, or never got it."""
+
+
 async def wind_down(session: Session) -> None:
     """No decision any more: wait for outcomes, then do with orders and positions what the settings say; at most for
     `application.shutdown.grace` seconds. What is unknown then is stored as unknown."""
     chosen = session.settings.application.shutdown
     until = session.stop_by or session.world.clock.monotonic() + chosen.grace
-    for book in session.books:
-        left = max(until - session.world.clock.monotonic(), 0.05)
-        try:
-            _give_up(book)
-            await asyncio.wait_for(_wind_down(session, book, until), left)
-        except TimeoutError:
-            session.log.warning("shutdown", book=book.name, text=f"not everything is known after {chosen.grace:g} s")
-        except TraderError as error:
-            session.log.error("shutdown", book=book.name, text=str(error))
+    ends = await asyncio.gather(*(_in_time(session, book, until) for book in session.books), return_exceptions=True)
+    for end in ends:
+        if end is not None:
+            raise end
     for book in session.books:
         for client_id, state in book.engine.open_orders():
             level = session.log.info if session.recorded else session.log.warning
             level("left_working", book=book.name, client_id=client_id, state=state)
 
 
+async def _in_time(session: Session, book: Book, until: float) -> None:
+    """All books at the same time: one whose venue is away takes none of the others' grace."""
+    grace = session.settings.application.shutdown.grace
+    left = max(until - session.world.clock.monotonic(), 0.05)
+    try:
+        _give_up(book)
+        await asyncio.wait_for(_wind_down(session, book, until), left)
+    except TimeoutError:
+        session.log.warning("shutdown", book=book.name, text=f"not everything is known after {grace:g} s")
+    except TraderError as error:
+        session.log.error("shutdown", book=book.name, text=str(error))
+
+
 async def _wind_down(session: Session, book: Book, until: float) -> None:
     chosen = session.settings.application.shutdown
     await _settle(session, book, until, _certain(book))
+    if session.kill.halted is not None:  # nobody goes on with it when the session is gone
+        await session.swept(book)
+        await _settle(session, book, until, lambda: not book.engine.blotter.open())
     if chosen.orders == "cancel":
         await _cancel(session, book, until)
     if chosen.positions == "close" and session.kill.halted is None:
@@ -74,14 +89,24 @@ async def _settle(session: Session, book: Book, until: float, done: Callable[[],
 
 
 async def _cancel(session: Session, book: Book, until: float) -> None:
-    engine, report = book.engine, Report()
-    _, at = book.place()
-    refs = [
-        reference(o) for o in engine.blotter.open() if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
-    ]
-    await engine.sender.cancel(refs, report, at, again=True, journal=True)
-    book.tell(report)
-    await _settle(session, book, until, lambda: not engine.blotter.open())
+    engine, clock = book.engine, session.world.clock
+
+    def over() -> bool:
+        return not engine.blotter.open() or clock.monotonic() >= until
+
+    while True:
+        report = Report()
+        _, at = book.place()
+        refs = [
+            reference(o)
+            for o in engine.blotter.open()
+            if o.state not in UNCERTAIN and o.state is not OrderState.CLOSING
+        ]
+        await engine.sender.cancel(refs, report, at, again=True, journal=True)
+        book.tell(report)
+        await _settle(session, book, min(until, clock.monotonic() + AGAIN_SECONDS), over)
+        if session.recorded or over():
+            return
 
 
 async def _flatten(session: Session, book: Book, until: float) -> None:

@@ -42,13 +42,13 @@ class Strangers:
     async def owner(self, fill: Fill) -> LiveOrder | None:
         """The order of a trade that names no open one: a closed one of ours, or one that the venue can name."""
         engine, blotter = self.engine, self.engine.blotter
+        self.waiting.discard(fact_key(fill))
         known = blotter.by_key(fill.key) or (blotter.by_venue_id(fill.venue_id) if fill.venue_id else None)
         if known is not None:
             return known
         stored = engine.journal.find(fill.key, fill.venue_id)
         if stored is not None:
             return blotter.take_up(stored)
-        self.waiting.discard(fact_key(fill))
         if not blotter.uncertain(fill.symbol):
             return None
         # An order of ours may be there without our knowing its name: the venue is asked whose trade this is.

@@ -49,13 +49,17 @@ class OrderStream:
 
     async def _listen_once(self, broker: HasOrderStream, lane: Lane) -> None:
         """One life of the stream: it ends when it raises, ends, or says nothing for longer than it may."""
-        stream = iter(broker.stream_orders())
+        try:
+            stream = iter(broker.stream_orders())
+        except ESCAPES as error:
+            self._lost(error)
+            return
         try:
             await self._hear(stream, lane)
         finally:
             close = getattr(stream, "close", None)
             if close is not None:
-                with suppress(ValueError):  # a thread that hangs is still in it
+                with suppress(*ESCAPES):  # it is over; or a thread that hangs is still in it
                     close()
 
     async def _hear(self, stream: Iterator[Any], lane: Lane) -> None:
@@ -63,7 +67,7 @@ class OrderStream:
             try:
                 event = await lane.call(Priority.QUERY, _next, stream)
             except ESCAPES as error:
-                self.session.log.warning("stream_lost", book=self.book.name, reason=f"{type(error).__name__}: {error}")
+                self._lost(error)
                 return
             if event is None:
                 return
@@ -73,6 +77,9 @@ class OrderStream:
                 self._heard(event)
             elif not isinstance(event, Idle | Account):
                 self._missed()  # nonsense: something may have been missed
+
+    def _lost(self, error: BaseException) -> None:
+        self.session.log.warning("stream_lost", book=self.book.name, reason=f"{type(error).__name__}: {error}")
 
 
 def _thread_lane(name: str, timeout: float, workers: int) -> Lane:

@@ -72,11 +72,11 @@ class BookSummary(msgspec.Struct):
 
     @property
     def turnover(self) -> float | None:
-        """Traded value / mean equity / years."""
+        """Traded value / mean equity / years; None where the mean is not above 0."""
         if self.years < 0.25 or not self.curve:
             return None
         mean = sum(float(equity) for _, equity in self.curve) / len(self.curve)
-        return float(self.traded) / mean / self.years
+        return float(self.traded) / mean / self.years if mean > 0 else None
 
     def worst_drawdown(self) -> tuple[float, datetime | None, datetime | None]:
         """(fraction <= 0, when its peak was, when its bottom was)."""

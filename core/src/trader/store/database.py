@@ -30,6 +30,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 _CHAIN_END = 7233  # a number of our own among PostgreSQL's advisory locks
 _TRIES = 5
+_LOOK = 0.02
+"""Somebody who only looks whether a session runs (`trader status`) has its lock for less than so long, seconds."""
 
 
 def open_store(
@@ -252,7 +254,12 @@ class Store:
         its owner renews; one whose owner died is waited for, at most `patience` seconds (None: `ttl`).
         """
         if self.path is not None:
-            return InstanceLock(self.path.with_name(self.path.name + ".lock")).acquire()
+            lock = InstanceLock(self.path.with_name(self.path.name + ".lock"))
+            for _ in range(_TRIES):
+                with suppress(Refused):
+                    return lock.acquire()
+                self.clock.sleep(_LOOK)
+            return lock.acquire()
         from trader.store.lease import Lease, owner
 
         return Lease(self, owner(session), ttl).acquire(patience)

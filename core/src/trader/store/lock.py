@@ -5,10 +5,12 @@ The system releases that one when the process ends, however it ends. PostgreSQL 
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -24,6 +26,8 @@ if sys.platform == "win32":
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
+    _look = _take  # it has no lock that several may have
+
     def _give(file: IO[bytes]) -> None:
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
@@ -34,8 +38,15 @@ else:
     def _take(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _look(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
     def _give(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+_HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES}
+"""What the system says where another process has it; anything else is no session."""
 
 
 class Lock(ABC):
@@ -73,25 +84,40 @@ class InstanceLock(Lock):
 
     def acquire(self) -> InstanceLock:
         """Take it at once, or Refused, which names the process that holds it."""
+        file = self._open(_take)
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        self._file = file
+        return self
+
+    def look(self) -> None:
+        """Refused, as from `acquire`, if a session has it. Who looks is never taken for one by others who look."""
+        with self._open(_look) as file:
+            _give(file)
+
+    def _open(self, take: Callable[[IO[bytes]], None]) -> IO[bytes]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = self.path.open("a+b", buffering=0)
         except OSError as problem:
             raise StoreError(f"The lock file cannot be opened: {problem.strerror}.", where=str(self.path)) from None
         try:
-            _take(file)
-        except OSError:
+            take(file)
+        except OSError as problem:
             holder = _holder(file)
             file.close()
+            if problem.errno not in _HELD:
+                raise StoreError(
+                    f"The lock file cannot be locked: {problem.strerror}.",
+                    where=str(self.path),
+                    todo="Keep the database on a disk of this machine.",
+                ) from None
             raise Refused(
                 f"Another session runs on this database (process {holder}).",
                 where=str(self.path),
                 todo="Stop it first (Ctrl-C in its terminal), or give this one a state folder of its own.",
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        self._file = file
-        return self
+        return file
 
     def renew(self) -> bool:
         return self._file is not None

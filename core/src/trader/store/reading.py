@@ -117,9 +117,10 @@ def order(store: Store, prefix: str) -> Facts | None:
     Errors: UsageError where several orders begin like this.
     """
     ids = s.intent.c.client_id
-    end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else ""
+    # A database may sort as people do: letters and digits have their order there too, other signs have not.
+    between = (ids >= prefix, ids < (prefix and prefix + "z"), func.substr(ids, 1, len(prefix)) == prefix)
     with store.reading() as connection:
-        found = _all(connection, _ORDERS.where(ids >= prefix, ids < end).order_by(ids).limit(5))
+        found = _all(connection, _ORDERS.where(*between).order_by(ids).limit(5))
         if len(found) > 1:
             raise UsageError(
                 f"Several orders begin with {prefix}: {', '.join(each['client_id'] for each in found)}.",

@@ -1,7 +1,7 @@
 """After `limit` orders in one cycle, nothing more that increases risk.
 
-Every order counts, in sending order; those that reduce risk are sent however many there are. What was refused is
-planned again in the next cycle, if it is still wanted.
+Every order of the plan counts, in sending order; those that reduce risk are sent however many there are. Exits leave
+before the plan is made and do not count. What was refused is planned again in the next cycle, if it is still wanted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: int = Field(ge=1, description="Orders in one cycle, exits included, after which nothing increases risk.")
+    limit: int = Field(ge=1, description="Orders in one cycle, exits not counted, after which nothing increases risk.")
 
 
 class MaxOrdersPerCycle:
