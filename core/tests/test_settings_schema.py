@@ -83,6 +83,8 @@ def test_what_is_not_said_is_cautious(make, tmp_path):
         ("[application.schedule]\ntimezone = 'Mars/Olympus'", "settings.toml:2", 'no time zone "Mars/Olympus"'),
         ("[application.schedule]\ntrigger = 'cron'", "settings.toml:1", "needs five fields"),
         ("[application.schedule]\ncron = '30 15 * * *'", "settings.toml:1", 'trigger is not "cron"'),
+        ("[application.schedule]\ntrigger = 'cron'\ncron = '99 15 * * *'", "settings.toml:1", "is not understood"),
+        ("[application.schedule]\ntrigger = 'cron'\ncron = '30 15 * * 6-1'", "settings.toml:1", "is not understood"),
         ("[application.portfolio]\nthreshold_weight = 0.1\nthreshold_relative = 0.2", "settings.toml:1", "Keep one"),
         ("[application.portfolio]\ncurrency = 'usd'", "settings.toml:2", "in capital letters such as USD"),
         ("[observability]\nport = 70000", "settings.toml:2", "a number from 0 to 65535, was 70000"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from trader.clock import SystemClock
 from trader.env import World
+from trader.errors import SettingsError
 from trader.session import Session
 from trader.session.schedule import MarketTrigger, trigger
 from trader.settings import Schedule
@@ -178,6 +179,12 @@ def test_F54_the_market_trigger_knows_holidays_and_half_days(now, at, offset, ex
     fires = MarketTrigger("XNYS", at, timedelta(seconds=offset))
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert fires.get_next_fire_time(None, moment) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@calendars
+def test_an_exchange_that_nobody_knows_is_named():
+    with pytest.raises(SettingsError, match='no exchange calendar "XNIX"'):
+        MarketTrigger("XNIX", "close", timedelta(0))
 
 
 @calendars

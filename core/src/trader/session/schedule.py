@@ -7,19 +7,17 @@ a cycle is named by the bar that it decided on, so the same bar is never decided
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from trader.errors import SettingsError
 from trader.session.assemble import bar_length
 from trader.settings import Schedule
+from trader.settings.cron import with_named_days
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-NUMBERED = re.compile(r"(?:\*|([0-7])(?:-([0-7]))?)(?:/([1-7]))?")
-"""A part of cron's last field that is written in numbers."""
 
 
 class Trigger(Protocol):
@@ -70,8 +68,7 @@ def trigger(schedule: Schedule, timeframe: str, delay: float) -> Trigger:
     from apscheduler.triggers.interval import IntervalTrigger
 
     if schedule.trigger == "cron":
-        fields = (schedule.cron or "* * * * *").split()
-        line = " ".join([*fields[:4], *map(_named_days, fields[4:])])
+        line = with_named_days(schedule.cron or "* * * * *")
         cron: Trigger = CronTrigger.from_crontab(line, timezone=ZoneInfo(schedule.timezone))
         return cron
     if schedule.trigger == "market":
@@ -83,19 +80,6 @@ def trigger(schedule: Schedule, timeframe: str, delay: float) -> Trigger:
         )
         return bar
     return Every(timedelta(seconds=max(1, round(schedule.interval_seconds))))
-
-
-def _named_days(field: str) -> str:
-    """Cron's last field by names: cron counts from Sunday (0, or 7), APScheduler from Monday."""
-    named: list[str] = []
-    for part in field.split(","):
-        found = NUMBERED.fullmatch(part)
-        if found is None or part == "*":
-            named.append(part)
-            continue
-        first, last = int(found[1] or 0), int(found[2] or found[1] or 6)
-        named += [DAYS[day % 7] for day in range(first, last + 1, int(found[3] or 1))] or [part]
-    return ",".join(named)
 
 
 class Every:
@@ -110,9 +94,18 @@ class Every:
 
 
 class MarketTrigger:
-    """Fires at each open or close of an exchange, plus an offset; half days and holidays as its calendar has them."""
+    """Fires at each open or close of an exchange, plus an offset; half days and holidays as its calendar has them.
+    SettingsError where nobody knows the exchange."""
 
     def __init__(self, calendar: str, at: str, offset: timedelta) -> None:
+        import exchange_calendars
+
+        if calendar not in exchange_calendars.get_calendar_names():
+            raise SettingsError(
+                f'There is no exchange calendar "{calendar}".',
+                where="application.schedule.calendar",
+                todo='Write the MIC of an exchange, such as "XNYS" or "XLON".',
+            )
         self._calendar, self._at, self._offset = calendar, at, offset
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 from pydantic.config import JsonDict
 
+from trader.settings.cron import with_named_days
+
 SHARE: JsonDict = {"expected": "a number from 0 to 1 (a share of equity)"}
 TIMEFRAME = r"^[1-9][0-9]{0,3}[mhdw]$"
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -156,6 +158,17 @@ class Exits(Table):
     max_age: int | None = Field(None, ge=1, description="Leave after this many bars.")
 
 
+def _understood(cron: str) -> None:
+    from apscheduler.triggers.cron import CronTrigger  # slow to import, and most need no cron
+
+    try:
+        CronTrigger.from_crontab(with_named_days(cron))
+    except ValueError as problem:
+        raise ValueError(
+            f'cron = "{cron}" is not understood: {problem}. Write one such as "30 15 * * mon-fri".'
+        ) from None
+
+
 class Schedule(Table):
     """When a cycle runs. On recorded data the bars are the schedule."""
 
@@ -183,6 +196,8 @@ class Schedule(Table):
     def _complete(self) -> Schedule:
         if self.trigger == "cron" and (self.cron is None or len(self.cron.split()) != 5):
             raise ValueError('Trigger "cron" needs five fields. Write cron = "30 15 * * mon-fri".')
+        if self.trigger == "cron" and self.cron is not None:
+            _understood(self.cron)
         if self.trigger != "cron" and self.cron is not None:
             raise ValueError('cron is given but the trigger is not "cron". Write trigger = "cron" or delete cron.')
         return self
