@@ -45,6 +45,19 @@ timeout = 10
 [observability]
 log_file = false
 """
+TWO = """
+[brokers.second]
+plugin = "client"
+book = "other"
+[strategies.wants_too]
+plugin = "wants"
+book = "other"
+[books.other]
+broker = "second"
+models.pipeline = [{ name = "wants_too" }]
+coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
+"""
+"""Settings of a second book, `other`, for `text`; with books=("main", "other")."""
 
 
 class Timetable:

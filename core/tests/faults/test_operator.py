@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late, Slow
+from dealing_room.room import TWO
 from msgspec import structs
 from trader.errors import TraderError
 from trader.model import Accepted, Rejected, Side, Unavailable, Unknown
@@ -302,20 +303,6 @@ def test_F106_a_cancel_for_all_that_leaves_some_is_not_the_last_word(room):
         assert asked and room.venue.truth_working() == []
 
     room.play(story)
-
-
-TWO = """
-[brokers.second]
-plugin = "client"
-book = "other"
-[strategies.wants_too]
-plugin = "wants"
-book = "other"
-[books.other]
-broker = "second"
-models.pipeline = [{ name = "wants_too" }]
-coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
-"""
 
 
 def test_F109_a_venue_that_is_away_keeps_no_other_from_being_swept_again(make_room):

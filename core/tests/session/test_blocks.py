@@ -1,21 +1,9 @@
 """What is halted, reduced or paused: honoured by planner and gate, kept over restarts, lifted by a person."""
 
 import pytest
+from dealing_room.room import TWO
 from trader.errors import TraderError
 from trader.store import blocks
-
-TWO = """
-[brokers.second]
-plugin = "client"
-book = "other"
-[strategies.wants_too]
-plugin = "wants"
-book = "other"
-[books.other]
-broker = "second"
-models.pipeline = [{ name = "wants_too" }]
-coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
-"""
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from dealing_room.line import Lost
+from dealing_room.room import TWO
 from trader.errors import TraderError
 from trader.model import Rejected, Side
 from trader.session.lanes import Priority
@@ -100,20 +101,6 @@ def test_a_fault_in_a_persons_wish_is_an_answer_and_the_book_goes_on(room, monke
         await room.order("BBB")
 
     room.play(story)
-
-
-TWO = """
-[brokers.second]
-plugin = "client"
-book = "other"
-[strategies.wants_too]
-plugin = "wants"
-book = "other"
-[books.other]
-broker = "second"
-models.pipeline = [{ name = "wants_too" }]
-coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
-"""
 
 
 def test_a_fault_in_one_book_ends_the_session_and_not_only_the_book(make_room, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from dealing_room.line import Lost, Slow
+from dealing_room.room import TWO
 from sqlalchemy import text
 from trader.errors import StoreError
 from trader.model import Rejected, Unavailable, Unknown
@@ -14,18 +15,6 @@ from trader.session.opening import CRASH_LOOP
 from trader.store import reading
 
 SILENCE = Unknown("timeout", "no answer in time")
-TWO = """
-[brokers.second]
-plugin = "client"
-book = "other"
-[strategies.wants_too]
-plugin = "wants"
-book = "other"
-[books.other]
-broker = "second"
-models.pipeline = [{ name = "wants_too" }]
-coverage = { symbols = ["AAA", "BBB"], timeframe = "1m" }
-"""
 
 
 def bought(room):

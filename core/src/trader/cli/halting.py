@@ -152,7 +152,9 @@ class Halting:
 
 
 def _latched(block: Block) -> bool:
-    return (block.scope, block.level) == ("*", "halt")
+    from trader.store.blocks import EVERYTHING
+
+    return (block.scope, block.level) == (EVERYTHING, "halt")
 
 
 def _said(error: BaseException) -> str:

@@ -16,11 +16,8 @@ from trader.errors import StoreError
 from trader.model import OrderRequest, Refusal
 from trader.safety.stop import FILE, Trip, lift_stop, read_stop, write_stop
 from trader.store import blocks
-from trader.store.blocks import Block
+from trader.store.blocks import EVERYTHING, Block
 from trader.store.database import Store
-
-EVERYTHING = "*"
-"""The scope of the kill switch's block."""
 
 
 class KillSwitch:

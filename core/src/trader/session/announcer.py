@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from trader.model import Alert, Severity
 from trader.plugins import Observers, Provided, describe_fault
-from trader.safety.kill import EVERYTHING
 from trader.store import blocks
+from trader.store.blocks import EVERYTHING
 
 if TYPE_CHECKING:
     from trader.safety.stop import Trip

@@ -131,7 +131,7 @@ class Reconciler:
                 moves += blotter.fill(order, fill)
         if bookings:
             mixed = len(booked) < len(bookings)  # among them somebody else's trades, or corrections
-            self._note_newest(booked if not mixed else [one.fact for one in bookings if isinstance(one.fact, Fill)])
+            self._note_newest(_fills_of(bookings) if mixed else booked)
             engine.journal.booked(bookings, moves)
             if mixed:
                 booked = [each.fact for each in bookings if isinstance(each.fact, Fill) and not each.apart]
