@@ -40,7 +40,7 @@ def started(monkeypatch):
         return real(name, setup)
 
     monkeypatch.setattr(trader_emulators, "emulate", emulate)
-    monkeypatch.setattr(command, "_wait", lambda: None)
+    monkeypatch.setattr(command, "_wait", lambda ended: None)
     return setups
 
 
@@ -122,15 +122,32 @@ def test_it_keeps_the_port_that_it_has_each_time():
     assert len(set(command.PORTS.values())) == len(VENUES)
 
 
-def test_it_answers_until_ctrl_c_and_says_that_it_closed(tmp_path):
+@contextlib.contextmanager
+def emulating(folder):
+    """`trader emulate alpaca` as a program of its own."""
     program = [sys.executable, "-u", "-c", "from trader.cli import main; main()", "emulate", "alpaca", "--port", "0"]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as running:
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as running:
+        yield running
+
+
+def test_it_answers_until_ctrl_c_and_says_that_it_closed(tmp_path):
+    with emulating(tmp_path) as running:
         first = running.stdout.readline()
         line = http.client.HTTPConnection(between(first, "emulated at http://", " until"), timeout=10)
         line.request("GET", "/v2/account")
         assert line.getresponse().headers[HEADER] == "alpaca"
         line.close()
         os.kill(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 0, err
+    assert "Closed after 0 orders" in out and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_closes_for_who_ends_it_as_soon_as_it_says_that_it_runs(number, tmp_path):
+    with emulating(tmp_path) as running:
+        assert running.stdout.readline()
+        os.kill(running.pid, number)
         out, err = running.communicate(timeout=20)
     assert running.returncode == 0, err
     assert "Closed after 0 orders" in out and "Traceback" not in err

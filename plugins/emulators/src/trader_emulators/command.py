@@ -98,13 +98,18 @@ def emulate(
     An offline paper venue that speaks the venue's real protocol. It says what to paste into the settings so that
     trader goes there, and runs until Ctrl-C. Its account begins anew each time.
     """
+    from trader.session.interrupts import Signals
+
     wishes = Wishes(venue, port, faults, seed, data, timeframe, cash, tick, mode, symbols, settings)
     emulator, running = _start(wishes)
+    ended = threading.Event()
     try:
-        from trader_emulators.announcement import as_json, as_text
+        # Who reads the announcement may end it at once: the handlers stand before it.
+        with Signals(lambda _reason: ended.set()):
+            from trader_emulators.announcement import as_json, as_text
 
-        click.echo(as_json(running) if wants_json(context) else as_text(running))
-        _wait()
+            click.echo(as_json(running) if wants_json(context) else as_text(running))
+            _wait(ended)
     finally:
         emulator.close()
     if not wants_json(context):
@@ -201,11 +206,7 @@ def _address(emulator: EmulatedVenue) -> str:
     return str(url) if url else f"127.0.0.1:{emulator.options['port']}"
 
 
-def _wait() -> None:
+def _wait(ended: threading.Event) -> None:
     """Until somebody ends it."""
-    from trader.session.interrupts import Signals
-
-    ended = threading.Event()
-    with Signals(lambda _reason: ended.set()):
-        while not ended.wait(LOOK):
-            pass
+    while not ended.wait(LOOK):
+        pass
