@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from trader.clock import SystemClock
+from trader.errors import StoreError
 from trader.safety.stop import read_stop
 from trader.store import reading
 from trader.store.database import open_store
@@ -21,7 +23,7 @@ SLOW = ["--pace", "2"]
 SECONDS = 30.0
 
 
-def until(true, what):
+def until(true, what, *, look=0.05):
     """Wait for it."""
     clock = SystemClock()
     end = clock.monotonic() + SECONDS
@@ -29,7 +31,7 @@ def until(true, what):
         answer = true()
         if answer:
             return answer
-        clock.sleep(0.05)
+        clock.sleep(look)
     raise AssertionError(f"not in time: {what}")
 
 
@@ -64,6 +66,13 @@ def answered(place):
     """The open orders, once the journal has the venue's answer for each of them; else nothing."""
     orders = place.json("orders", "--open")
     return [] if any(each["state"] == "submitting" for each in orders) else orders
+
+
+def stored_sessions(place):
+    """Read beside the session, without a word of it."""
+    with suppress(StoreError), closing(open_store(place.database, create=False, read_only=True, check=False)) as store:
+        return reading.sessions(store)
+    return []
 
 
 def held(place):
@@ -104,6 +113,22 @@ def test_an_operator_pauses_closes_and_looks(place, started):
     )
     assert "The journal is whole." in done(place, "journal", "verify")
     assert "The session ended (trader stop)" in done(place, "stop")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_a_session_that_is_ended_while_it_starts_says_so_and_is_no_crash(place, base):
+    place.settings(base)
+    process = place.start("run", *SLOW)
+    until(lambda: stored_sessions(place), "the session is started", look=0.001)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=SECONDS)
+    (session,) = stored_sessions(place)
+    assert "Traceback" not in err
+    assert (process.returncode, session["exit_reason"]) in {
+        (130, "not started: KeyboardInterrupt"),
+        (130, "error: KeyboardInterrupt"),  # between its start and its first decision
+        (0, "signal SIGTERM"),  # a slow machine: it was deciding already
+    }, out + err
 
 
 def test_an_order_is_cancelled_by_the_beginning_of_its_id(place, started):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from trader.errors import StoreError
 from trader.model import Rejected, Unavailable, Unknown
 from trader.safety.stop import Trip, write_stop
-from trader.session.interrupts import Signals
+from trader.session.interrupts import STOPPING, Signals, interruptible
 from trader.session.opening import CRASH_LOOP
 from trader.store import reading
 
@@ -228,6 +228,34 @@ def test_what_a_start_finds_is_told_where_everything_is_halted_already(room):
         assert any("the journal was changed" in told for told in room.told("kill_switch"))
 
     room.play(story)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_a_start_that_a_supervisor_ends_is_no_crash(room, monkeypatch):
+    def terminated(*_args):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr("trader.session.announcer.Announcer.started", terminated)
+        with interruptible(), pytest.raises(KeyboardInterrupt):
+            room.play()
+    assert reading.sessions(room.store)[0]["exit_reason"] == "not started: KeyboardInterrupt"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_a_second_signal_leaves_at_once_and_none_is_kept_afterwards():
+    heard, before = [], [signal.getsignal(number) for number in STOPPING]
+    with interruptible():
+        with Signals(heard.append):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # it would end this process
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == ["signal SIGTERM"] and [signal.getsignal(number) for number in STOPPING] == before
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")

@@ -57,25 +57,26 @@ def run(
             todo='Run without it; trading.mode = "paper" or "read_only".',
         )
     from trader.cli.screen import Screen
+    from trader.session.interrupts import interruptible
     from trader.session.session import Session
 
     as_json = wants_json(context)
     recorded_screen = sys.stderr.isatty() and not as_json
-    session = Session(settings, terminal="warning")
-    session.start(
-        cold_start=cold,
-        fresh=fresh,
-        hold=hold,
-        adopt=adopt,
-        cancel_open=cancel_open,
-        acknowledge_kill=acknowledge_kill or "",
-    )
-    if not session.recorded and not as_json:
-        session.show_log("info")
-    screen = Screen(session, out=None if as_json else sys.stdout, live=recorded_screen)
-    screen.banner()
-    with screen:
-        summary = session.run(cycles=1 if once else cycles, pace=pace, progress=screen.step)
+    with interruptible(), Session(settings, terminal="warning") as session:
+        session.start(
+            cold_start=cold,
+            fresh=fresh,
+            hold=hold,
+            adopt=adopt,
+            cancel_open=cancel_open,
+            acknowledge_kill=acknowledge_kill or "",
+        )
+        if not session.recorded and not as_json:
+            session.show_log("info")
+        screen = Screen(session, out=None if as_json else sys.stdout, live=recorded_screen)
+        screen.banner()
+        with screen:
+            summary = session.run(cycles=1 if once else cycles, pace=pace, progress=screen.step)
     if as_json:
         click.echo(json.dumps(summary.as_json(), allow_nan=False))
     else:

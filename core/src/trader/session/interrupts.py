@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Never
 
 
 def complete(work: Coroutine[Any, Any, None]) -> None:
@@ -29,21 +30,48 @@ class Signals:
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may hear signals
-        for number in STOPPING:
-            if number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # nohup: it is to outlive its terminal
-            self._old[number] = signal.signal(number, self._first)
+        self._old = _hear(self._first)
 
     def _first(self, number: int, _frame: Any) -> None:
-        for known, old in self._old.items():
-            signal.signal(known, old)
+        for known in self._old:
+            signal.signal(known, signal.default_int_handler if known == signal.SIGINT else signal.SIG_DFL)
         self._stop(f"signal {signal.Signals(number).name}")
 
     def __exit__(self, *_: object) -> None:
-        for number, old in self._old.items():
-            signal.signal(number, old)
+        _restore(self._old)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Whatever asks for a stop raises KeyboardInterrupt, as Ctrl-C does anyway: for a start, which has decided nothing
+    yet and may be left at any point."""
+    old = _hear(_interrupted)
+    try:
+        yield
+    finally:
+        _restore(old)
+
+
+def _interrupted(_number: int, _frame: Any) -> Never:
+    raise KeyboardInterrupt
+
+
+def _hear(handler: Callable[[int, Any], None]) -> dict[int, Any]:
+    """The handlers that it replaces; none outside the main thread, which alone may hear signals."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    heard = [number for number in STOPPING if not _outlives(number)]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
+def _outlives(number: int) -> bool:
+    """By nohup: it is to outlive its terminal."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
+
+
+def _restore(old: dict[int, Any]) -> None:
+    for number, handler in old.items():
+        signal.signal(number, handler)
 
 
 # A console that is closed: SIGHUP; on Windows SIGBREAK, which Ctrl-Break, closing, logging off and shutting down send.

@@ -103,7 +103,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.shutdown("error" if error else None)
+        self.shutdown(f"error: {type(error).__name__}" if error else None)
 
     # ---- start -----------------------------------------------------------------------------------------------------
     def start(
