@@ -288,11 +288,11 @@ class Book(Protocol):
 
     @property
     def day_pnl(self) -> float:
-        """Since the calendar's day began (UTC midnight without one)."""
+        """Since the calendar's day began (UTC midnight without one), without money paid in or taken out."""
 
     @property
     def drawdown(self) -> float:
-        """[0, 1] from the highest equity."""
+        """[0, 1] from the highest equity; money paid in or taken out does not change it."""
 
     @property
     def sent(self) -> Times:

@@ -282,3 +282,37 @@ def test_F105_a_fee_in_what_was_bought(make_room):
 
     room.play(story)
     room.play(again)
+
+
+@pytest.mark.parametrize("name", ["BBB", "NEW"])
+def test_F100_the_executions_of_a_share_that_was_renamed_are_not_booked_again(room, name):
+    """Those of an order of ours are known by it, whatever the venue calls the symbol now; the position under the new
+    name is a difference: both symbols are halted."""
+
+    def renamed(real, *args):
+        return [structs.replace(one, symbol=name) if one.symbol == "AAA" else one for one in real(*args)]
+
+    async def story():
+        await room.hold()
+        client_id = await room.order(weight=0.2)
+        room.trade(volume=60)
+        await room.reconcile()
+        assert (room.held(), room.state(client_id)) == (160, "working")
+        for call in ("fills", "orders", "positions"):
+            room.always(call, renamed)
+        await room.reconcile()
+        check()
+        room.life.kill()
+
+    async def again():
+        await room.reconcile()
+        check()
+        await room.until(lambda: room.blocks() == {("main/AAA", "halt"), (f"main/{name}", "halt")}, seconds=120)
+
+    def check():
+        assert (room.held(), room.held(name), room.cash()) == (160, 0, 84_000)
+        assert len(room.fills()) == 2 and room.told("external_trade") == room.told("illegal_transition") == []
+
+    room.play(story)
+    room.want = {}
+    room.play(again)

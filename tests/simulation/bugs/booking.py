@@ -119,7 +119,12 @@ def _cash_twice(plot: Plot) -> None:
         self._older.pop(fact_key(event), None)
         return booked(self, event)
 
+    def knows(self: Ledger, fact: Any) -> bool:
+        return not isinstance(fact, CashEvent) and bool(known(self, fact))
+
     booked = plot.put(Ledger, "after_event", after)
+    known = plot.put(Ledger, "knows", knows)
+    plot.put(StoreJournal, "knows", lambda *_args: False)
     _ignore_known(plot, "cash_event")
 
 

@@ -33,6 +33,8 @@ class CycleRecord(Struct, frozen=True):
     equity: Decimal
     cash: Decimal
     decision: bytes
+    peak: Decimal | None = None
+    """What a drawdown is counted from; None: the highest equity so far."""
 
 
 class Move(Struct, frozen=True):
@@ -108,6 +110,8 @@ class BookState(Struct, frozen=True):
     """Open orders that a person cancelled while nobody knew whether they had arrived, or that were taken for absent."""
     opened_at: datetime | None = None
     """When the book's opening balance was read; None before it."""
+    flow: Decimal = ZERO
+    """Money paid in (> 0) or taken out (`FLOW`) after the last decided cycle."""
 
 
 Terms: TypeAlias = "tuple[Decimal, Decimal] | None"
@@ -116,6 +120,10 @@ Terms: TypeAlias = "tuple[Decimal, Decimal] | None"
 
 WITHDRAWN = "cancelled by a person while it was uncertain"
 """The odd fact that says so."""
+
+
+FLOW = "transfer"
+"""The kind of a cash event that is no profit and no loss: somebody paid in or took out."""
 
 
 def fact_key(fact: Fill | CashEvent) -> str:
@@ -156,6 +164,9 @@ class Journal(Protocol):
 
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
         """An order of this book by the key or an id that the venue shows, terminal or not, of any epoch."""
+
+    def knows(self, event: CashEvent, /) -> bool:
+        """Whether it was booked before, however long ago."""
 
 
 class MemoryJournal:
@@ -202,3 +213,6 @@ class MemoryJournal:
 
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:  # noqa: ARG002 - what is closed is forgotten
         return None
+
+    def knows(self, _event: CashEvent) -> bool:
+        return False

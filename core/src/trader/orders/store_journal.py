@@ -70,6 +70,10 @@ class StoreJournal:
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
         return self._stored_book.find(key, venue_id)
 
+    def knows(self, event: CashEvent) -> bool:
+        with self._store.reading() as connection:
+            return self._stored(connection, event)
+
     # ---- write ------------------------------------------------------------------------------------------------------
     def decided(
         self,
@@ -155,7 +159,8 @@ class StoreJournal:
             cash, peak = connection.execute(self._read_book).one()
         else:
             cash, peak = self._book_row
-        now = (record.cash if cash is None else cash, record.equity if peak is None else max(peak, record.equity))
+        highest = record.equity if peak is None else max(peak, record.equity)
+        now = (record.cash if cash is None else cash, highest if record.peak is None else record.peak)
         if now != self._book_row:
             connection.execute(self._set_book, {"cash_now": now[0], "peak_now": now[1]})
             self._book_row = now

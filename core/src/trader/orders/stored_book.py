@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, or_, select, text
 
 from trader.model import ZERO, Fill, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
-from trader.orders.journal import WITHDRAWN, BookState, Holding, OpenOrder, Terms
+from trader.orders.journal import FLOW, WITHDRAWN, BookState, Holding, OpenOrder, Terms
 from trader.orders.ledger import CORRECTION, MEMORY, base_of
 from trader.store import schema as s
 from trader.store.database import Store
@@ -50,6 +50,7 @@ class StoredBook:
                 revisions=revisions,
                 withdrawn=self._withdrawn(connection),
                 opened_at=self._opened_at(connection),
+                flow=self._flow(connection) if cycle else ZERO,
             )
 
     def _open_orders(self, connection: Connection, watched_since: datetime | None) -> list[OpenOrder]:
@@ -84,12 +85,22 @@ class StoredBook:
         seen.update({f"\x1f{event}": None for event in connection.execute(of_cash).scalars()})
         return since, seen, revisions
 
-    def _untold(self, connection: Connection) -> list[Fill]:
+    def _last_decided(self) -> Any:
         last = select(func.coalesce(func.max(s.cycle.c.seq), 0)).where(
             s.cycle.c.book == self.name, s.cycle.c.epoch == self.epoch, s.cycle.c.number > 0
         )
+        return last.scalar_subquery()
+
+    def _flow(self, connection: Connection) -> Decimal:
+        cash = s.cash_event.c
+        paid = select(cash.moved, cash.amount).where(
+            *self._own(s.cash_event), cash.kind == FLOW, cash.seq > self._last_decided()
+        )
+        return sum((amount if moved is None else moved for moved, amount in connection.execute(paid)), ZERO)
+
+    def _untold(self, connection: Connection) -> list[Fill]:
         fill = s.fill.c
-        rows = select(s.fill).where(*self._own(s.fill), fill.seq > last.scalar_subquery()).order_by(fill.seq)
+        rows = select(s.fill).where(*self._own(s.fill), fill.seq > self._last_decided()).order_by(fill.seq)
         of_epoch = rows.join(s.order_event, s.order_event.c.seq == fill.seq).where(s.order_event.c.epoch == self.epoch)
         return [
             Fill(

@@ -193,7 +193,8 @@ async def close(engine: Engine, symbol: str, report: Report, row: int, at: datet
         raise Refused(f"{held.quantity:f} {symbol} is less than one lot: nothing can be sent.")
     order = structs.replace(plans[0].orders[0], purpose=Purpose.MANUAL)
     await engine.sender.send_by_hand(order, CycleRecord(
-        engine.name, cycle_id, 0, at, engine.standing.equity, engine.ledger.cash, _diary(engine, order, at)
+        engine.name, cycle_id, 0, at, engine.standing.equity, engine.ledger.cash, _diary(engine, order, at),
+        engine.standing.peak,
     ), report)  # fmt: skip
     for refused, refusal in report.refused:
         if refused is order:

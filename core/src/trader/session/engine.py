@@ -105,18 +105,19 @@ class Engine:
         )  # fmt: skip
         self.ids = IdMint(self.journal.nonce, self.account.account_id, self.name)
         self._sent: list[tuple[str, int]] = []
-        self.reconciler = Reconciler(self, state.fills_since)
+        self.reconciler = Reconciler(self, state.fills_since, _money_since(kept, state))
         self.opened = state.opened_at
         """When the opening balance was read; None: the book is new in this epoch."""
         self.reconciler.opened_at = None if self.recorded else state.opened_at
-        self._recall(kept, state.at)
+        self._recall(kept, state)
 
-    def _recall(self, kept: Mapping[str, Any], at: datetime | None) -> None:
-        if kept and at is not None:
+    def _recall(self, kept: Mapping[str, Any], state: BookState) -> None:
+        if kept and state.at is not None:
             self.standing.day, self.standing.day_equity = kept["day"], Decimal(kept["day_equity"])
             self.standing.equity, self.standing.peak = Decimal(kept["equity"]), Decimal(kept["peak"])
+            self.standing.flow = Decimal(kept.get("flow", 0)) + state.flow
             self._sent = [(text, count) for text, count in kept["sent"]]
-            self.standing.recall(self.market.panel.row_at(instant64(at)))
+            self.standing.recall(self.market.panel.row_at(instant64(state.at)))
 
     @property
     def next_row(self) -> int:
@@ -292,9 +293,11 @@ class Engine:
         if requests:
             self._sent = [*self._recent(decision.at), (decision.at.replace(tzinfo=None).isoformat(), len(requests))]
         encoded = decision.encode() if self.journal.diary else b""
+        standing = self.standing
         record = CycleRecord(
-            self.name, decision.cycle_id, decision.number, decision.at, self.standing.equity, self.ledger.cash, encoded
-        )
+            self.name, decision.cycle_id, decision.number, decision.at, standing.equity, self.ledger.cash, encoded,
+            standing.peak,
+        )  # fmt: skip
         changed = self._keeper.unsaved(self._kept()) if self.journal.diary else {}
         denied = [(order, f"{refusal.rule}: {refusal.reason}") for order, refusal in decision.denied]
         cancels = [move for ref in decision.cancels for move in self.blotter.cancel_sent(ref.client_id, decision.at)]
@@ -313,6 +316,8 @@ class Engine:
             "day_equity": str(standing.day_equity),
             "equity": str(standing.equity),
             "peak": str(standing.peak),
+            "flow": str(standing.flow),
+            "money_since": self.reconciler.money_since.isoformat(),
             "sent": self._sent,
         }
 
@@ -346,6 +351,14 @@ class Engine:
     def open_orders(self) -> list[tuple[str, OrderState]]:
         """Client ids and states of what is not terminal."""
         return [(order.request.client_id, order.state) for order in self.blotter.open()]
+
+
+def _money_since(kept: Mapping[str, Any], state: BookState) -> datetime | None:
+    """From when cash events may not have been booked yet: from the opening on until a cycle kept another moment. What
+    older versions kept has none: theirs was the newest fill."""
+    if "money_since" in kept:
+        return datetime.fromisoformat(kept["money_since"])
+    return state.fills_since if kept else state.opened_at or state.fills_since
 
 
 def _nowhere(_name: str) -> None:

@@ -28,7 +28,7 @@ from trader.model import (
 )
 from trader.orders.blotter import LIVE, LiveOrder
 from trader.orders.differences import CASH, Difference, Differences, compare
-from trader.orders.journal import Booking, Move, fact_key
+from trader.orders.journal import FLOW, Booking, Move, fact_key
 from trader.protocols import HasCashEvents
 from trader.session import asking
 from trader.session.asking import ask
@@ -49,11 +49,11 @@ STILL_RUNNING = 900.0
 class Reconciler:
     """The reconciliation of one book; the engine's ledger, blotter and journal are its own."""
 
-    def __init__(self, engine: Engine, since: datetime | None) -> None:
+    def __init__(self, engine: Engine, since: datetime | None, money_since: datetime | None) -> None:
         self.engine = engine
         self._since = since or EPOCH
-        self._money_since = self._since
-        """What `_since` was when cash events were last answered."""
+        self.money_since = money_since or EPOCH
+        """What `_since` was when cash events were last answered and booked; the engine keeps it over restarts."""
         self._head: tuple[int, str] = (0, "")
         """How many fills of the moment `_since` are booked, and the id of the last one."""
         # A protocol check walks its methods: once, not in every step.
@@ -109,13 +109,14 @@ class Reconciler:
         moves: list[Move] = []
         instruments, blotter, ledger = engine.market.instruments, engine.blotter, engine.ledger
         booked: list[Fill] = []
-        for fill in fills:
-            order = blotter.by_key(fill.key)
+        for shown in fills:
+            order = blotter.by_key(shown.key)
             if order is None:
-                order = owners.get(fact_key(fill))
+                order = owners.get(fact_key(shown))
                 if order is not None:  # it may have become an open one meanwhile, or have had a fill before this one
                     name = order.request.client_id
                     order = blotter.get(name) or ended.setdefault(name, order)
+            fill = self._as_booked(shown, order)
             rules = instruments.get(fill.symbol)
             if rules is None or (order is None and not engine.recorded):
                 bookings += self.strangers.trade(fill, rules, report)
@@ -138,6 +139,14 @@ class Reconciler:
             report.fills += booked
             report.moves += moves
             engine.standing.booked(bookings, row)
+
+    def _as_booked(self, fill: Fill, order: LiveOrder | None) -> Fill:
+        """An order trades one symbol: its execution that was booked under that one is the same, whatever the symbol is
+        called now."""
+        if order is None or order.request.symbol == fill.symbol:
+            return fill
+        former = structs.replace(fill, symbol=order.request.symbol)
+        return former if self.engine.ledger.knows(former) else fill
 
     def _is_news(self, fill: Fill) -> bool:
         terms = self.engine.ledger.said(fill)
@@ -179,7 +188,8 @@ class Reconciler:
         engine = self.engine
         if self._has_cash is None:
             return True
-        since = self._money_since if engine.recorded else max(self._money_since - OVERLAP, EPOCH)
+        newest = self._since
+        since = self.money_since if engine.recorded else max(self.money_since - OVERLAP, EPOCH)
         fits = None if engine.recorded else asking.are_events
         events = await ask(engine.lane, Priority.QUERY, self._has_cash.cash_events, since, fits=fits)
         if isinstance(events, Unavailable):
@@ -187,21 +197,27 @@ class Reconciler:
             return False
         if events:
             self.book_events(events, report)
-        self._money_since = self._since
+        self.money_since = newest
         return True
 
     def book_events(self, events: Sequence[CashEvent], report: Report) -> None:
-        """Money that moved without a trade, once by its venue id."""
-        engine = self.engine
+        """Money that moved without a trade, once by its venue id. After a long silence of the venue it may be shown
+        again when the ledger has forgotten it: the journal has not."""
+        engine, ledger = self.engine, self.engine.ledger
         edge = self.opened_at
         bookings = [
             booking
             for event in events
-            if (edge is None or event.time >= edge) and (booking := engine.ledger.after_event(event)) is not None
+            if (edge is None or event.time >= edge)
+            and not (ledger.knows(event) or engine.journal.knows(event))
+            and (booking := ledger.after_event(event)) is not None
         ]
         if bookings:
             engine.journal.booked(bookings, [])
-            report.events += [booking.fact for booking in bookings if isinstance(booking.fact, CashEvent)]
+            for booking in bookings:
+                if isinstance(booking.fact, CashEvent):
+                    report.events.append(booking.fact)
+                    engine.standing.flow += booking.amount if booking.fact.kind == FLOW else ZERO
 
     # ---- our orders ------------------------------------------------------------------------------------------------
     async def _orders(self, report: Report, at: datetime) -> bool:

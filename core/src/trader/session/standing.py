@@ -40,6 +40,8 @@ class Standing:
         self.marks: NDArray[np.int64] = np.zeros(len(panel.symbols), np.int64)
         self.equity = ledger.cash
         self.peak = ZERO
+        self.flow = ZERO
+        """Money paid in (> 0) or taken out since the last mark."""
         self.day = ""
         self.day_equity = ZERO
         self._odd: set[str] = set()
@@ -126,7 +128,12 @@ class Standing:
 
     # ---- marks -----------------------------------------------------------------------------------------------------
     def mark(self, row: int, at: datetime) -> None:
-        """Value everything at the closes of `row`."""
+        """Value everything at the closes of `row`.
+
+        Money paid in or taken out, F, is no profit and no loss. The peak becomes peak x E / (E - F), with E the equity
+        after it: a drawdown stays the share that it was, as a fund's unit price does (the unit price method; Bacon,
+        Practical Portfolio Performance Measurement and Attribution). The day's profit is money: its base moves by F.
+        """
         portfolio, panel = self.portfolio, self.panel
         self.row = row
         self.marks = self._marks(row)
@@ -137,9 +144,15 @@ class Standing:
             better = np.where(long, np.fmax(best, high), np.fmin(best, low))
             portfolio.best = np.where(held, better, 0.0)
         before, self.equity = self.equity, self.ledger.cash + self.holdings_value()
+        flow, self.flow = self.flow, ZERO
         day = at.date().isoformat()
         if day != self.day:
-            self.day, self.day_equity = day, before if self.peak else self.equity
+            self.day, self.day_equity = day, before if self.day else self.equity - flow
+        self.day_equity += flow
+        if flow and self.peak:
+            worth = self.equity - flow
+            moved = round(self.peak * self.equity / worth, 8) if worth > 0 else self.peak + flow
+            self.peak = max(moved, ZERO)
         self.peak = max(self.peak, self.equity)
         portfolio.cash, portfolio.equity = float(self.ledger.cash), float(self.equity)
         portfolio.peak_equity, portfolio.day_equity = float(self.peak), float(self.day_equity)
