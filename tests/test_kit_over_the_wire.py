@@ -8,7 +8,7 @@ import pytest
 from trader.allowance import Allowance
 from trader.clock import SystemClock
 from trader.inbox import Inbox
-from trader.model import Accepted, Idle, NotFound, OrderType, Rejected, Reset, Unavailable, Unknown
+from trader.model import Accepted, Idle, NotFound, OrderRef, OrderType, Rejected, Reset, Unavailable, Unknown
 from trader.plugins import catalogue
 from trader.plugins.certificate import Case
 from trader.testing.certify import Asking, Recorder, certify, run_pytest
@@ -69,6 +69,7 @@ def sleeps(real):
 
 timeout_is_a_no = around(lambda self, said, *_: Rejected("timeout", "no") if isinstance(said, Unknown) else said)
 failed_is_done = around(lambda self, said, *_: Accepted() if isinstance(said, Unknown) else said)
+no_is_done = around(lambda self, said, *_: Accepted() if isinstance(said, Rejected) else said)
 silence_is_nothing = around(lambda self, said, *_: () if isinstance(said, Unavailable) else said)
 silence_is_not_found = around(lambda self, said, *_: NotFound("?") if isinstance(said, Unavailable) else said)
 stops_are_hidden = around(
@@ -90,6 +91,16 @@ def raises_in_threads(real):
     return ask
 
 
+def cancels_its_own(real):
+    def cancel_all(self):
+        for one in self.orders():
+            if not one.key.startswith("by-hand"):
+                self.cancel(OrderRef("", one.key, one.symbol, one.venue_id))
+        return Accepted()
+
+    return cancel_all
+
+
 def opens_by_luck(real):
     """Each second time, as a broker does that is refused now and then."""
     tries = itertools.count()
@@ -100,6 +111,8 @@ BUGS = {
     "it sends again by itself": (Door, "__init__", resends, {"BC-54"}),
     "a timeout is a rejection": (AlpacaBroker, "submit", timeout_is_a_no, {"BC-49"}),
     "a failed cancel is a cancel": (AlpacaBroker, "cancel", failed_is_done, {"BC-42"}),
+    "a refused cancel is a cancel": (AlpacaBroker, "cancel", no_is_done, {"BC-38", "BC-39", "BC-43"}),
+    "a refused cancel of all is one": (AlpacaBroker, "cancel_all", no_is_done, {"BC-45"}),
     "a failed question about positions is flat": (AlpacaBroker, "positions", silence_is_nothing, {"BC-62"}),
     "a failed question about orders is none": (AlpacaBroker, "orders", silence_is_nothing, {"BC-63"}),
     "a failed question about an order is not found": (AlpacaBroker, "order", silence_is_not_found, {"BC-64"}),
@@ -114,6 +127,7 @@ BUGS = {
     "a quiet stream is silent": (AlpacaBroker, "stream_orders", sleeps, {"BC-70"}),
     "it answers one thread only": (AlpacaBroker, "account", raises_in_threads, {"BC-84"}),
     "a cancel is never sent": (AlpacaBroker, "cancel", lambda real: lambda self, ref: Unknown("no"), {"BC-43"}),
+    "a person's orders outlive a cancel of all": (AlpacaBroker, "cancel_all", cancels_its_own, {"BC-44"}),
     "it opens now and then": (AlpacaBroker, "open", opens_by_luck, {"BC-46"}),
     "closing ends no stream": (Inbox, "close", lambda real: lambda self: None, {"BC-76"}),
 }

@@ -631,6 +631,14 @@ class TakesTheStartToo(Recorded):
         return super().bars(symbols, timeframe, earlier, end)
 
 
+class ShowsTheOpenBar(Recorded):
+    """What began before the end of the range, closed or not."""
+
+    def bars(self, symbols, timeframe, start, end):
+        midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        return super().bars(symbols, timeframe, start, end if end == midnight else midnight + timedelta(days=1))
+
+
 class HidesWhatIsMissing(Recorded):
     def bars(self, *question):
         return replace(super().bars(*question), missing=())
@@ -680,6 +688,12 @@ class FailsOnNothing(Recorded):
 )
 def test_a_data_source_with_a_fault_fails_the_case_about_it(source, cases, fails):
     assert fails("data_source", source) == cases
+
+
+@pytest.mark.parametrize(("source", "cases"), [(Recorded, set()), (ShowsTheOpenBar, {"DS-04"})])
+def test_a_data_source_that_shows_the_bar_that_is_not_closed_yet_is_found(source, cases, fails):
+    span = (datetime(2019, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, 14, 30, tzinfo=UTC))
+    assert fails("data_source", source, span=span) == cases
 
 
 # ---- brokers -------------------------------------------------------------------------------------------------------

@@ -191,6 +191,19 @@ def test_a_new_account_keeps_its_opening_cash_though_the_setting_changes(start):
     assert start(cash=5).account().cash == 1000
 
 
+def test_an_order_that_fell_below_the_smallest_one_is_there_after_a_restart(start):
+    table = {"instruments": {"A": {"min_notional": 100}}, "participation": 0.1}
+    broker = start(**table)
+    broker.on_bars(bars(0, 10, 20))
+    assert isinstance(broker.submit(order("c1", quantity=11, tif="gtc")), Accepted)
+    broker.on_bars(bars(1, 9, 20, volume=50))
+    broker = start(**table)  # 11 at 9 would not be taken any more; this one was
+    assert [(report.key, report.filled) for report in broker.orders()] == [("c1", D(5))]
+    broker.on_bars(bars(2, 9, 20))
+    assert [fill.quantity for fill in broker.fills(ALWAYS)] == [D(5), D(6)]
+    assert broker.submit(order("c2", quantity=11, day=3)).kind == "min_notional"
+
+
 STEPS = st.lists(
     st.tuples(
         st.lists(

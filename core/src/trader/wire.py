@@ -67,7 +67,7 @@ def document(text: str | bytes, where: str) -> Any:
     """JSON as Python, numbers with a point as `Decimal`: no float touches what is owed. BadPayload if it is none."""
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, InvalidOperation) as error:  # the last: an exponent beyond what Decimal takes
         raise BadPayload(where, "", "JSON", str(text[:80])) from error
 
 

@@ -163,6 +163,33 @@ def test_a_stop_limit_met_but_not_filled_is_a_limit_order_in_the_next_bar(bars, 
     assert fills(v) == [("buy", 1, D("100.5"))]
 
 
+@pytest.mark.parametrize(
+    ("row", "first"),
+    [((94, 96, 93, 95, 100), ("sell", 10, D(94))), ((99, 99, 94, 97, 100), ("sell", 10, D(95)))],
+    ids=["at the open", "inside"],
+)
+def test_a_stop_that_was_met_is_a_market_order_whatever_the_price_does_then(bars, order, row, first):
+    v = venue(participation=0.1)
+    long(v, bars, order, 30)
+    stop = order("sell", 30, kind="stop", stop=95, tif="gtc")
+    v.submit(stop)
+    v.on_bars(bars(1, X=row))  # room for 10
+    v.on_bars(bars(2, X=(97, 98, 96, 98, 5)))  # and for none
+    v.on_bars(bars(3, X=(98, 99, 97, 99, 1000)))
+    assert fills(v)[1:] == [first, ("sell", 20, D(98))]
+    assert state(v, stop.key) is OrderState.FILLED
+
+
+def test_a_stop_met_where_nothing_could_be_had_goes_out_with_the_next_bar(bars, order):
+    v = venue(participation=0.1)
+    long(v, bars, order, 30)
+    v.submit(order("sell", 30, kind="stop", stop=95, tif="gtc"))
+    v.on_bars(bars(1, X=(94, 96, 93, 95, 5)))
+    assert [(report.state, report.filled) for report in v.orders()] == [(OrderState.WORKING, D(0))]
+    v.on_bars(bars(2, X=(98, 99, 97, 99, 1000)))
+    assert fills(v)[1:] == [("sell", 30, D(98))]
+
+
 def test_stops_slip_and_limits_do_not(bars, order):
     v = venue(slippage=Fraction(100.0))
     v.submit(order("buy", 1, kind="stop", stop=103))

@@ -126,6 +126,19 @@ def test_an_order_is_refused_with_the_code_and_the_words_of_the_venue(venue, cli
     assert venue.venue.accepted == []
 
 
+def test_a_sixth_stop_in_a_symbol_is_refused_as_the_filter_says(client):
+    told = client.get_symbol_info("BTCUSDT")["filters"]
+    most = next(each["maxNumAlgoOrders"] for each in told if each["filterType"] == "MAX_NUM_ALGO_ORDERS")
+    stop = {"symbol": "BTCUSDT", "side": "BUY", "type": "STOP_LOSS", "quantity": "0.01", "stopPrice": "70000"}
+    for number in range(most):
+        client.create_order(**stop, newClientOrderId=f"s{number}")
+    error = refused(client.create_order, **stop)
+    assert (error.code, error.message) == (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS")
+    client.create_order(**ORDER)
+    client.cancel_order(symbol="BTCUSDT", origClientOrderId="s0")
+    client.create_order(**stop)
+
+
 @pytest.mark.parametrize(("name", "value"), [("quantity", 1e-05), ("newClientOrderId", "a.b"), ("price", "-1")])
 def test_what_is_no_number_or_no_id_is_illegal(client, name, value):
     """Trap: a float goes out as 1e-05."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from threading import Thread
 
 import pytest
 from binance.client import Client
@@ -13,6 +14,7 @@ from binance.exceptions import BinanceAPIException
 from trader.clock import SystemClock
 from trader.testing.emulation import Mishap
 from trader_emulators import Setup, emulate
+from trader_emulators.binance.register import Register
 from trader_emulators.binance_futures.futures import Futures
 
 BTC = "BTC/USDT"
@@ -98,6 +100,35 @@ def test_a_short_position_is_held_with_its_margin_and_its_profit(venue, client):
     assert client.futures_account_balance()[0]["balance"] == account["totalWalletBalance"]
     everything = client._request_futures_api("get", "positionRisk", True, 2, data={})
     assert [row["leverage"] for row in everything] == ["20", "20"]
+
+
+def test_a_contract_takes_so_many_orders_as_it_says(venue, client):
+    told = {each["filterType"]: each for each in client.futures_exchange_info()["symbols"][0]["filters"]}
+    for number in range(told["MAX_NUM_ALGO_ORDERS"]["limit"]):
+        stop(client, f"s{number}", "70000", "0.01", "BUY")
+    error = refused(stop, client, "one-more", "70000", "0.01", "BUY")
+    assert (error.code, error.message) == (-4045, "Reach max stop order limit.")
+    for number in range(told["MAX_NUM_ORDERS"]["limit"]):
+        limit(client, f"l{number}", quantity="0.002")
+    error = refused(limit, client, "one-more", quantity="0.002")
+    assert (error.code, error.message) == (-2025, "Reach max open order limit.")
+    assert len(client.futures_get_open_orders(symbol="BTCUSDT")) == 200
+
+
+def test_an_execution_is_counted_once_though_the_market_and_the_server_look_at_once(venue, client, monkeypatch):
+    """The thread that moves prices looks for conditional orders, the server's tells of executions."""
+    market(client, "parts", "0.5")
+    venue.trade(BTC, 60_000.0, volume=0.3)
+    venue.trade(BTC, 61_000.0)
+    register = Register(venue.venue)
+    order = register.order
+    monkeypatch.setattr(register, "order", lambda venue_id: venue._stopping.wait(0.05) or order(venue_id))
+    threads = [Thread(target=register.truth, args=("V1",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [fill.quantity for fill in register.truth("V1").fills] == [Decimal("0.3"), Decimal("0.2")]
 
 
 def test_fees_and_realized_profits_are_in_the_executions_and_in_the_income(venue, client):

@@ -225,6 +225,19 @@ def test_refusals_have_the_venues_shapes(venue):
     assert post()["state"] == "confirmed"
 
 
+def test_what_waiting_orders_hold_back_is_not_promised_twice(venue):
+    bought = rh.order_buy_limit("AAPL", 600, 100.5)
+    assert rh.order_buy_limit("MSFT", 100, 399) == {"detail": "Not enough buying power to place this order."}
+    assert rh.load_account_profile()["cash_held_for_orders"] == "60300.0000"
+    venue.trade("AAPL", 100.0)
+    assert rh.get_stock_order_info(bought["id"])["state"] == "filled"
+    stop = rh.order_sell_stop_loss("AAPL", 400, 90)
+    assert rh.order_sell_limit("AAPL", 201, 110) == {"detail": "Not enough shares to sell."}
+    assert rh.order_sell_limit("AAPL", 200, 110)["state"] == "confirmed"
+    rh.cancel_stock_order(stop["id"])
+    assert rh.order_sell_limit("AAPL", 400, 110)["state"] == "confirmed"
+
+
 def test_orders_come_in_pages_newest_first_and_what_is_new_does_not_move_them(venue):
     placed = [rh.order_buy_limit("AAPL", 1, 50)["id"] for _ in range(12)]
     first = helper.request_get(f"{API}/orders/")

@@ -13,8 +13,9 @@ Steps = tuple[int, int, int]
 """An order's quantity in lots, its limit and stop in ticks; 0 where it has none."""
 
 
-def read(order: OrderRequest, listing: Listing, layout: Layout) -> Steps | Rejected:
-    """The order in lots and ticks, or why the instrument's rules forbid it. `layout` knows the last closes."""
+def read(order: OrderRequest, listing: Listing, layout: Layout | None = None) -> Steps | Rejected:
+    """The order in lots and ticks, or why the instrument's rules forbid it. `layout` knows the last closes; without
+    one the order's worth is not looked at: what was taken is not refused because its price fell since."""
     rules, units = listing.instrument, listing.units
     if not rules.tradable:
         return Rejected("not_tradable", f"{order.symbol} is not tradable")
@@ -32,7 +33,7 @@ def read(order: OrderRequest, listing: Listing, layout: Layout) -> Steps | Rejec
         if not isinstance(prices, tuple):
             return prices
         limit, stop = prices
-    if rules.min_notional:
+    if rules.min_notional and layout is not None:
         mark = layout.mark(listing)
         price = order.limit_price or order.stop_price or (Decimal(repr(mark)) if mark > 0 else order.price)
         notional = quantity * price * rules.multiplier

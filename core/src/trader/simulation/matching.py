@@ -4,7 +4,8 @@ The rules, for a buy (a sell is the mirror image):
 
 * market: the open, plus slippage.
 * limit: the open if it is at the limit or better, else the limit if the low touches it.
-* stop: the open if it is at the stop or beyond, else the stop if the high touches it; plus slippage.
+* stop: the open if it is at the stop or beyond, else the stop if the high touches it; plus slippage. What is left of it
+  then is a market order, wherever the price goes.
 * stop-limit: a limit order from the moment the stop is met. Met at the open, the whole bar counts. Met inside the bar,
   that bar fills it only if it closes at the limit or better, which proves that the market was there after the stop
   was met; the price is then the worst that the limit and the bar allow. Else it waits for the next bar.
@@ -46,7 +47,10 @@ def at_open(order: Ticket, opened: float) -> Price | None:
     if kind is MARKET:
         return opened, True
     if kind is STOP:
-        return (opened, True) if (opened - order.stop) * sign >= -NEAR else None
+        if not order.triggered and (opened - order.stop) * sign < -NEAR:
+            return None
+        order.triggered = True
+        return opened, True
     if kind is STOP_LIMIT and not order.triggered:
         if (opened - order.stop) * sign < -NEAR:
             return None
@@ -57,11 +61,14 @@ def at_open(order: Ticket, opened: float) -> Price | None:
 def at_touch(order: Ticket, high: float, low: float, close: float) -> Price | None:
     """The price inside the bar, after its open; None if it does not fill there. Notes a met stop."""
     kind, sign, limit = order.request.type, order.sign, order.limit
-    if kind is MARKET:
+    if kind is MARKET or (kind is STOP and order.triggered):
         return None
     beyond, towards = (high, low) if sign > 0 else (low, high)
     if kind is STOP:
-        return (order.stop, True) if (beyond - order.stop) * sign >= -NEAR else None
+        if not (beyond - order.stop) * sign >= -NEAR:
+            return None
+        order.triggered = True
+        return order.stop, True
     if kind is STOP_LIMIT and not order.triggered:
         if not (beyond - order.stop) * sign >= -NEAR:
             return None

@@ -9,7 +9,6 @@ from trader.errors import StoreError
 from trader.model import CashEvent, Fill, OrderRequest, OrderState, Struct
 from trader.simulation import checks
 from trader.simulation.book import EXACT, Listing, from_money, to_money
-from trader.simulation.rows import Layout
 from trader.simulation.ticket import Ticket
 
 
@@ -90,9 +89,9 @@ def resume_listing(listing: Listing, row: ListingRow) -> None:
         listing.mark = row.mark
 
 
-def resume(row: OrderRow, listing: Listing, layout: Layout) -> Ticket:
+def resume(row: OrderRow, listing: Listing) -> Ticket:
     """The ticket as the row describes it. StoreError if a working order breaks the symbol's present rules."""
-    steps = checks.read(row.request, listing, layout)
+    steps = checks.read(row.request, listing)
     if not isinstance(steps, tuple):
         if row.state is OrderState.WORKING:
             raise StoreError(

@@ -276,7 +276,7 @@ class SimulatedVenue:
                 if listing.lots:
                     self._holdings.held[row.symbol] = listing
         for kept in orders:
-            ticket = record.resume(kept, self._restored(kept.request.symbol), self._layout)
+            ticket = record.resume(kept, self._restored(kept.request.symbol))
             self._tickets.add(ticket)
             self._holdings.levered |= ticket.listing.margin
             self._time = max(self._time, kept.request.decided_at)

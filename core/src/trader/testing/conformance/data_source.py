@@ -93,10 +93,13 @@ class DataSourceConformance(Conformance):
         assert not np.isnan(bars.close).all(axis=0).any(), "A column without any bar belongs to Bars.missing."
 
     def test_ds_04_keeps_to_the_range(self) -> None:
-        """start < end of a bar <= end: a part of the range is that part of the whole, to the bar."""
+        """start < end of a bar <= end, so no bar that is not closed yet: a part of the range is that part of the whole,
+        to the bar."""
         source = self._open()
         symbols = self._symbols(source)
-        whole = self._bars(source, symbols)
+        whole, (begun, until) = self._bars(source, symbols), self.span
+        strays = whole.end[~((whole.end > instant64(begun)) & (whole.end <= instant64(until)))]
+        assert not len(strays), f"Expected bars that end after {begun} and by {until}, was {strays[0]}."
         if len(whole) < 4:
             pytest.skip("not asked: it has fewer than four bars, see DS-03")
         first, last = len(whole) // 4, 3 * len(whole) // 4

@@ -16,7 +16,8 @@ FAR_UP, FAR_DOWN = Decimal(5), Decimal("0.2")
 """A limit may be so many times the last price at most, and at least."""
 LARGEST = Decimal(900_000_000)
 """The largest order in USDT."""
-OPEN_ORDERS = 200
+OPEN_ORDERS, STOPS = 200, 5
+"""In one symbol; the stops count among the others too."""
 PRECISION = 8
 TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT")
 
@@ -67,7 +68,7 @@ def _filters(pair: Pair) -> list[dict[str, Any]]:
         {"filterType": "NOTIONAL", "minNotional": eight(pair.least), "applyMinToMarket": True,
          "maxNotional": eight(LARGEST), "applyMaxToMarket": False, "avgPriceMins": 5},
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": OPEN_ORDERS},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": STOPS},
     ]  # fmt: skip
 
 

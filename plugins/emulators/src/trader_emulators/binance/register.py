@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from threading import Lock
 from typing import NamedTuple
 
 from msgspec import structs
@@ -84,6 +85,7 @@ class Register:
         self._counted = self._told = 0
         self._trades: dict[str, int] = {}
         self._of_order: dict[int, list[int]] = {}
+        self._lock = Lock()
 
     def order(self, venue_id: str) -> VenueOrder:
         """The order as it was sent, by the id it has inside."""
@@ -140,10 +142,11 @@ class Register:
         return found
 
     def _count(self) -> None:
-        """Take note of the executions since the last time."""
-        fills = self._venue.truth_fills()
-        for number in range(self._counted, len(fills)):
-            fill = fills[number]
-            self._trades[fill.execution_id] = number
-            self._of_order.setdefault(self.order(fill.venue_id).number, []).append(number)
-        self._counted = len(fills)
+        """Take note of the executions since the last time: from the server's thread, and from the market's."""
+        with self._lock:
+            fills = self._venue.truth_fills()
+            for number in range(self._counted, len(fills)):
+                fill = fills[number]
+                self._trades[fill.execution_id] = number
+                self._of_order.setdefault(self.order(fill.venue_id).number, []).append(number)
+            self._counted = len(fills)

@@ -179,8 +179,11 @@ class Spot(Product):
     def _take(self, wish: orders.Wish) -> Seen:
         if wish.key and wish.key in self.open_keys():
             raise TWICE
-        if sum(1 for each in self.venue.truth_working() if each.symbol == wish.pair.symbol) >= filters.OPEN_ORDERS:
+        working = [each for each in self.venue.truth_working() if each.symbol == wish.pair.symbol]
+        if len(working) >= filters.OPEN_ORDERS:
             raise filtered("MAX_NUM_ORDERS")
+        if wish.stop is not None and sum(each.stop_price is not None for each in working) >= filters.STOPS:
+            raise filtered("MAX_NUM_ALGO_ORDERS")
         self._affordable(wish)
         seen = self.place(
             wish.pair,

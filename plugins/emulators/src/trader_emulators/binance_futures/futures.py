@@ -43,6 +43,8 @@ from trader_emulators.binance_futures.users import Users
 WEEK = timedelta(days=7)
 NO_MARGIN = Refused(-2019, "Margin is insufficient.")
 TWICE = Refused(-4116, "ClientOrderId is duplicated.")
+TOO_MANY_ORDERS = Refused(-2025, "Reach max open order limit.")
+TOO_MANY_STOPS = Refused(-4045, "Reach max stop order limit.")
 TOO_LONG = Refused(-4165, "Invalid time interval. Maximum time interval is 7 days.")
 
 
@@ -147,9 +149,14 @@ class Futures(Product):
         return wish
 
     def take(self, wish: orders.Wish) -> Seen:
-        """Hand it to the venue inside. Refused for an id that is taken, and without the margin."""
+        """Hand it to the venue inside. Refused for an id that is taken, an order too many, and without the margin."""
         if wish.key and wish.key in self.open_keys():
             raise TWICE
+        conditional = wish.stop is not None
+        working = (each for each in self.venue.truth_working() if each.symbol == wish.pair.symbol)
+        same = sum(self.algos.waiting(self.register.seen(each)) is conditional for each in working)
+        if same >= (rules.STOPS if conditional else rules.OPEN_ORDERS):
+            raise TOO_MANY_STOPS if conditional else TOO_MANY_ORDERS
         if not wish.reduce_only:
             held = self.venue.truth_positions().get(wish.pair.symbol, ZERO)
             price = wish.price or wish.stop or self.book(wish.pair)[1]

@@ -14,6 +14,8 @@ from trader_emulators.binance.refusal import Refused
 HIGHEST = Decimal(4_529_764)
 FAR_UP, FAR_DOWN = Decimal(5), Decimal("0.2")
 """A limit may be so many times the last price at most, and at least: wider than at the venue."""
+OPEN_ORDERS, STOPS = 200, 10
+"""In one contract: of the plain space, and conditional ones."""
 TYPES = ("LIMIT", "MARKET", "STOP", "STOP_MARKET")
 FORCES = ("GTC", "IOC", "FOK", "GTX")
 IMPRECISE = Refused(-1111, "Precision is over the maximum defined for this asset.")
@@ -57,8 +59,8 @@ def _filters(pair: Pair) -> list[dict[str, Any]]:
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": plain(HIGHEST), "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": lot, "maxQty": most, "stepSize": lot},
         {"filterType": "MARKET_LOT_SIZE", "minQty": lot, "maxQty": most, "stepSize": lot},
-        {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
+        {"filterType": "MAX_NUM_ORDERS", "limit": OPEN_ORDERS},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": STOPS},
         {"filterType": "MIN_NOTIONAL", "notional": plain(pair.least)},
         {"filterType": "PERCENT_PRICE", "multiplierUp": plain(FAR_UP), "multiplierDown": plain(FAR_DOWN),
          "multiplierDecimal": "4"},

@@ -148,12 +148,36 @@ class Counter:
                             Purpose.MANUAL, ZERO, emulator.clock.now())  # fmt: skip
 
     def _poor(self, order: OrderRequest) -> Rejected | None:
-        """Buying power is looked at when an order is placed."""
-        if order.side is Side.SELL:
+        """Buying power, and shares to be sold, are looked at when an order is placed; those that wait hold back theirs.
+        A ref_id that was there before is refused as that."""
+        venue = self._emulator.venue
+        if any(taken.key == order.key for taken in venue.accepted):
             return None
-        mark = Decimal(repr(self._emulator.market.last(order.symbol)))
-        cost = order.quantity * (order.limit_price or order.stop_price or mark)
-        return Rejected("funds", "") if cost > self._emulator.venue.truth_account().cash else None
+        if order.side is Side.SELL:
+            free = venue.truth_positions().get(order.symbol, ZERO) - self.shares_held(order.symbol)
+            return Rejected("position", "") if order.quantity > free else None
+        cost = order.quantity * (order.limit_price or order.stop_price or self._mark(order.symbol))
+        return Rejected("funds", "") if cost > venue.truth_account().cash - self.cash_held() else None
+
+    def _mark(self, symbol: str) -> Decimal:
+        return Decimal(repr(self._emulator.market.last(symbol)))
+
+    def cash_held(self) -> Decimal:
+        """What the buys that wait may cost."""
+        buys = (report for report in self._emulator.venue.truth_working() if report.side is Side.BUY)
+        return sum(
+            (
+                (buy.quantity - buy.filled) * (buy.limit_price or buy.stop_price or self._mark(buy.symbol))
+                for buy in buys
+            ),
+            ZERO,
+        )
+
+    def shares_held(self, symbol: str) -> Decimal:
+        """What the sales that wait may take of a symbol."""
+        working = self._emulator.venue.truth_working()
+        sales = (report for report in working if report.symbol == symbol and report.side is Side.SELL)
+        return sum((sale.quantity - sale.filled for sale in sales), ZERO)
 
     def _taken(self, outcome: Accepted) -> VenueOrder | None:
         orders = reversed(self._emulator.venue.accepted)

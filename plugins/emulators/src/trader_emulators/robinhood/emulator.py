@@ -32,7 +32,8 @@ class RobinhoodEmulator(HttpEmulator):
         super().__init__(setup)
         self.page_size = 10
         self.doorman = Doorman(self.clock, setup.mode)
-        self._counter, self._office, self._marketplace = Counter(self), Office(self), Marketplace(self)
+        self._counter, self._marketplace = Counter(self), Marketplace(self)
+        self._office = Office(self, self._counter)
 
     def instruments(self) -> Iterable[Instrument]:
         names = {**PRICES, **(self.setup.prices or {})}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trader.model import ZERO, CashEvent, Position, Side
+from trader.model import ZERO, CashEvent, Position
 
 from trader_emulators.http import Answer, Asked, Handler
-from trader_emulators.robinhood.counter import BEGINNING
+from trader_emulators.robinhood.counter import BEGINNING, Counter
 from trader_emulators.robinhood.links import NOT_FOUND, link, money, number, page, stamp, uuid_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ USD = "1072fc76-1862-41ab-82c2-485837590762"
 class Office:
     """One brokerage account."""
 
-    def __init__(self, emulator: RobinhoodEmulator) -> None:
-        self._emulator = emulator
+    def __init__(self, emulator: RobinhoodEmulator, counter: Counter) -> None:
+        self._emulator, self._counter = emulator, counter
 
     def accounts(self, asked: Asked) -> Answer:
         """GET /accounts/"""
@@ -61,7 +61,7 @@ class Office:
 
     def _account(self) -> dict[str, Any]:
         account = self._emulator.ask(self._emulator.venue.account)
-        shown, cash = self._emulator.account_number, money(account.cash)
+        shown, cash, held = self._emulator.account_number, money(account.cash), self._counter.cash_held()
         return {
             "url": link("accounts", shown),
             "account_number": shown,
@@ -74,11 +74,11 @@ class Office:
             "deposit_halted": False,
             "portfolio_cash": cash,
             "cash": cash,
-            "buying_power": cash,
+            "buying_power": money(max(account.cash - held, ZERO)),
             "cash_available_for_withdrawal": cash,
             "unsettled_funds": "0.0000",
             "uncleared_deposits": "0.0000",
-            "cash_held_for_orders": "0.0000",
+            "cash_held_for_orders": money(held),
             "margin_balances": None,
             "cash_balances": {"cash": cash, "unsettled_funds": "0.0000", "uncleared_deposits": "0.0000"},
             "portfolio": link("accounts", shown, "portfolio"),
@@ -104,9 +104,7 @@ class Office:
 
     def _position(self, position: Position) -> dict[str, Any]:
         shown, instrument = self._emulator.account_number, uuid_of("instrument", position.symbol)
-        working = self._emulator.venue.truth_working()
-        mine = [report for report in working if report.symbol == position.symbol and report.side is Side.SELL]
-        held = sum((report.quantity - report.filled for report in mine), ZERO)
+        held = self._counter.shares_held(position.symbol)
         return {
             "url": link("positions", shown, instrument),
             "account": link("accounts", shown),
