@@ -31,6 +31,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._timeline, self._dice = timeline, dice
         self._after, self._timer, self._failed = after, timer, failed
+        self._turn: list[Any] = []
+        """What is run now. Where somebody dies in it the rest belongs to whoever buries him: nobody else has it."""
         self.set_exception_handler(self._heard)
 
     def time(self) -> float:
@@ -56,12 +58,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready.clear()
         if len(turn) > 1:
             turn = self._drawn(turn)
+        self._turn = turn
         for handle in turn:
             if not handle._cancelled:
                 if id(handle) in timers:
                     self._timer()
                 self._call(handle)
                 self._after()
+        self._turn = []
 
     def _drawn(self, turn: list[Any]) -> list[Any]:
         """The same callbacks, those that are steps of tasks shuffled: asyncio promises no order among tasks."""

@@ -1,11 +1,15 @@
 """The loop, the timeline and the timetable of the simulation: no real time passes, and the seed draws the order."""
 
 import asyncio
+import gc
+import sys
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 
 import pytest
 from simulation.loop import Stuck, VirtualLoop
+from simulation.process import _close
 from simulation.timing import START, Timeline
 
 
@@ -142,3 +146,31 @@ def test_an_event_must_not_move_the_time():
     line.at(1, lambda: line.by(1))
     with pytest.raises(RuntimeError):
         line.to(2)
+
+
+def test_who_was_to_run_when_somebody_dies_is_left_to_be_buried(loop, monkeypatch):
+    """A task whose turn did not come is not thrown away where it stands: it may wait for something in a `finally`."""
+    printed, ended = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: printed.append(str(told.exc_value)))
+
+    def die():
+        if ended:
+            raise SystemError("somebody dies")
+
+    one = loop(after=die)
+
+    async def go():
+        one.call_later(1, ended.append, True)
+        try:
+            await asyncio.sleep(1)
+        finally:
+            await asyncio.sleep(1)
+
+    with suppress(SystemError):  # nobody keeps the error, and what its frames hold
+        one.run_until_complete(go())
+    gc.collect()
+    left = asyncio.all_tasks(one)
+    for task in left:
+        task._log_destroy_pending = False
+        _close(task.get_coro())
+    assert len(left) == 1 and printed == []

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from dealing_room.line import Lost
 from msgspec import structs
+from trader.errors import TraderError
 from trader.model import NotFound, OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
 from trader.protocols import Leg
 from trader.store import reading
@@ -349,3 +350,111 @@ def test_an_order_that_the_venue_shows_again_is_not_missing(make_room):
         assert room.told("order_missing") == [] and room.blocks() == set()
 
     room.play(story)
+
+
+# ---- executions that never come ------------------------------------------------------------------------------------
+async def ended_without_its_fills(room):
+    """An order of 100 is filled, and no query shows an execution; its client id."""
+    client_id = await room.order()
+    room.always("fills", lambda real, since: [])
+    room.trade()
+    await room.reconcile()
+    assert room.state(client_id) == "closing"
+    return client_id
+
+
+def test_F25_executions_that_never_come_are_asked_for_less_and_less_often(make_room):
+    """After 1, 2, 4 seconds and so on; after a minute their symbol is halted, and a person is told once."""
+    room = make_room(reconcile="interval_seconds = 900")
+
+    async def story():
+        client_id = await ended_without_its_fills(room)
+        since, asked = room.time.now(), room.calls["main"]["fills"]
+        await room.sleep(55)
+        assert 5 <= room.calls["main"]["fills"] - asked <= 8  # after 1, 2, 4, ... seconds; and one cycle
+        assert room.blocks() == set() and room.told("fills_missing") == []
+        await room.until(lambda: room.told("fills_missing"), seconds=30)
+        (text,) = room.told("fills_missing")
+        assert text == (
+            f"Book 'main': AAA: order {client_id} has ended, expected 100 filled as the venue says, found executions "
+            f"of 0, since {since:%Y-%m-%d %H:%M:%SZ}. It is halted"
+        )
+        assert room.blocks() == {("main/AAA", "halt")} and len(room.told("halted")) == 1
+        asked = room.calls["main"]["fills"]
+        await room.sleep(880)
+        assert room.calls["main"]["fills"] - asked <= 2 and len(room.told("fills_missing")) == 1
+        await room.order("BBB")  # everything else trades
+        assert room.state(client_id) == "closing" and room.engine.blotter.get(client_id).remaining == 100
+
+    room.play(story)
+
+
+def test_F25_executions_that_come_after_all_end_the_order(make_room):
+    """However late, they are booked: the order has ended, and the symbol trades when a person has lifted its halt."""
+    room = make_room(reconcile="interval_seconds = 900")
+
+    async def story():
+        client_id = await ended_without_its_fills(room)
+        await room.until(room.blocks, seconds=90)
+        (told,) = (await room.reconcile())["differences"]
+        assert (told["what"], told["symbol"], told["expected"], told["found"]) == ("fills", "AAA", "100", "0")
+        room.always("fills", None)
+        assert (await room.reconcile())["differences"] == []
+        assert room.state(client_id) == "filled" and room.blocks() == {("main/AAA", "halt")}
+        room.agree()
+        await room.ask("rearm", scope="AAA", reason="they came")
+        room.want["AAA"] = 0.2
+        await room.cycle()
+        assert [one["quantity"] for one in room.orders()] == [100, 100] and len(room.told("fills_missing")) == 1
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("named", ["symbol", "order"])
+def test_F25_the_venues_word_ends_an_order_whose_executions_never_come(room, named):
+    """A person who takes the venue's word has the units that it shows, and the symbol trades again."""
+
+    async def story():
+        client_id = await ended_without_its_fills(room)
+        with pytest.raises(TraderError, match="Nothing differs"):  # they may still be on their way
+            await room.ask("reconcile", adopt="AAA")
+        await room.until(room.blocks, seconds=90)
+        if named == "order":
+            (left,) = (await room.reconcile(adopt=client_id[:8]))["differences"]
+            assert (left["what"], left["symbol"], left["found"]) == ("position", "AAA", "100")
+        await room.reconcile(adopt="AAA")
+        assert room.state(client_id) == "canceled" and room.held() == 100
+        assert "the venue says 100 filled" in room.orders()[0]["reason"]
+        await room.reconcile(adopt="cash")
+        assert room.cash() == room.venue.truth_cash()
+        await room.ask("rearm", scope="AAA", reason="adopted")
+        room.want["AAA"] = 0.2
+        await room.cycle()
+        assert [one["quantity"] for one in room.orders()] == [100, 100]
+        await room.sleep(120)
+        assert room.blocks() == set() and len(room.told("fills_missing")) == 1
+
+    room.play(story)
+
+
+def test_F25_a_halt_for_missing_executions_that_is_lifted_too_early_comes_again(room):
+    """A halt that is lifted while they are missing comes again after another minute, and so in the next session."""
+
+    async def story():
+        await ended_without_its_fills(room)
+        await room.until(room.blocks, seconds=90)
+        await room.ask("rearm", scope="AAA", reason="I did not look")
+        await room.sleep(50)
+        assert room.blocks() == set()
+        await room.until(lambda: room.blocks() == {("main/AAA", "halt")}, seconds=90)
+        assert len(room.told("halted")) == 2
+        await room.ask("rearm", scope="AAA", reason="I did not look")
+
+    async def again():
+        await room.sleep(50)
+        assert room.blocks() == set()
+        await room.until(lambda: room.blocks() == {("main/AAA", "halt")}, seconds=90)
+        assert len(room.told("halted")) == 3 and "expected 100 filled" in room.told("halted")[2]
+
+    room.play(story)
+    room.play(again)

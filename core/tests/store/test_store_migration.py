@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy import table as sql_table
+from trader.clock import SystemClock
 from trader.errors import Refused, StoreError
 from trader.model import OrderState
-from trader.store import blocks, commands, reading
+from trader.store import blocks, commands, connect, reading
 from trader.store.chain import verify_chain
+from trader.store.database import Store
+from trader.store.lease import Lease, holder
 from trader.store.lock import InstanceLock
 from trader.store.schema import REVISION, metadata
 
@@ -257,3 +260,76 @@ def test_F12_half_of_an_upgrade_made_by_hand_is_refused(old_path, opened):
     with pytest.raises(StoreError, match="duplicate column"):
         opened(old_path)
     assert _schema(str(old_path)) == before
+
+
+# ---- others, meanwhile ---------------------------------------------------------------------------------------------
+def test_F63_nobody_takes_the_lease_of_an_upgrade_that_takes_long(old_url, opened, monkeypatch):
+    """It is held for as long as the upgrade goes on, and not for the second that it says; an owner that dies lets it
+    go at once."""
+    from trader.store import upgrade
+
+    real, taken = upgrade.upgrade, []
+
+    def slowly(connection, revision, where):
+        SystemClock().sleep(1.5)
+        rival = _old_store(old_url)
+        try:
+            taken.append(Lease(rival, "there:2 s2", 5.0).acquire(patience=0))
+        except StoreError as problem:
+            taken.append(str(problem))
+        rival.close()
+        real(connection, revision, where)
+
+    monkeypatch.setattr(upgrade, "upgrade", slowly)
+    store = opened(old_url, clock=SystemClock())
+    (found,) = taken
+    assert "Another process holds the database" in str(found)
+    assert _schema(old_url) == _new_schema() and holder(store) is None
+    assert store.lock(session="s3").holder.endswith("s3")
+
+
+def _old_store(url):
+    """As the older version has opened it; it waits for nobody longer than half a second."""
+    target = connect.target_of(url)
+    engines = (
+        connect.readers(target, read_only=False, busy_seconds=0.5),
+        connect.writers(target, busy_seconds=0.5),
+    )
+    return Store(*engines, None, SystemClock())
+
+
+def test_F63_an_upgrade_that_lost_its_lease_while_it_waited_changes_nothing(old_url, opened):
+    """Somebody writes for longer than the lease lasts, and a session begins meanwhile: it is not upgraded under it."""
+    before, rival = _schema(old_url), _old_store(old_url)
+    real = Store._begun
+
+    def late(store):
+        if store is not rival:
+            SystemClock().sleep(1.2)
+            Lease(rival, "there:2 s2", 15.0).acquire(patience=0)
+        return real(store)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Store, "_begun", late)
+        with pytest.raises(Refused, match="Another session has begun"):
+            opened(old_url, clock=SystemClock())
+    assert _schema(old_url) == before and holder(rival) == "there:2 s2"
+    rival.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_F63_no_session_begins_on_a_schema_that_is_another_by_now(kind, request, opened):
+    """Opened before an upgrade by a newer version, and locked after it: the older one must not write to it."""
+    url = str(request.getfixturevalue("path" if kind == "sqlite" else "url"))
+    store = opened(url, clock=SystemClock())
+    engine = _engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for _ in range(2):  # it is not kept from others either
+        with pytest.raises(StoreError, match="revision 9999") as refused:
+            store.lock(session="s1")
+        assert "newer version" in refused.value.todo
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": REVISION})
+    engine.dispose()
+    store.lock(session="s1").release()

@@ -71,15 +71,23 @@ def check_bars(bars: Bars, source: str) -> None:
 
 class Panel:
     """Closed bars of one time frame, with room to grow. `first` is the row of each symbol's first real bar (a number
-    beyond every row where it has none); `age` counts, (time, symbol), bars since the last real one."""
+    beyond every row where it has none); `age` counts, (time, symbol), bars since the last real one. `known`: prices
+    that stand where a symbol has no bar so far; they are no bars."""
 
-    def __init__(self, symbols: Sequence[str], timeframe: str, fields: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        timeframe: str,
+        fields: Iterable[str] = (),
+        known: Mapping[str, float] | None = None,
+    ) -> None:
         self.symbols = tuple(symbols)
         self.timeframe = timeframe
         self.column = {symbol: index for index, symbol in enumerate(self.symbols)}
         self.rows = 0
         self.first = np.full(len(self.symbols), np.iinfo(np.int64).max)
         self._fields = tuple(fields)
+        self._known = {self.column[symbol]: price for symbol, price in (known or {}).items()}
         self._allocate(0)
 
     def _allocate(self, capacity: int) -> None:
@@ -112,9 +120,9 @@ class Panel:
     fields: dict[str, Array]
 
     @classmethod
-    def of(cls, bars: Bars, symbols: Sequence[str] | None = None) -> Panel:
+    def of(cls, bars: Bars, symbols: Sequence[str] | None = None, *, known: Mapping[str, float] | None = None) -> Panel:
         """A panel of these bars (checked before), columns in the order of `symbols`."""
-        panel = cls(symbols or bars.symbols, bars.timeframe, bars.fields)
+        panel = cls(symbols or bars.symbols, bars.timeframe, bars.fields, known)
         panel.append(bars)
         return panel
 
@@ -157,6 +165,11 @@ class Panel:
             for name in PRICES:
                 getattr(self, name)[row + here.start, column] = carried
             self.volume[row + here.start, column] = 0.0
+        for known, price in self._known.items():
+            blank = np.flatnonzero(np.isnan(self.close[here, known])) + here.start
+            for name in PRICES:
+                getattr(self, name)[blank, known] = price
+            self.volume[blank, known] = 0.0
 
     def bars(self, row: int) -> Bars:
         """One row as Bars: NaN where the symbol has no real bar in it."""

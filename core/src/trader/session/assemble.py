@@ -24,6 +24,7 @@ from trader.errors import ESCAPES, DataError, PluginError, Refused, SettingsErro
 from trader.model import Account, Bars, Instrument, Unavailable
 from trader.plugins import KINDS, Catalogue, Plugin, Provided, provide, select
 from trader.protocols import HasReferences, HasState, HasTimeframes, HasWatchlist
+from trader.session.gone import Gone
 from trader.session.lanes import Lane, Priority, ThreadLane
 from trader.settings import BookSettings, PluginTable, Settings
 
@@ -131,6 +132,7 @@ class Assembled:
     desk: Desk
     members: list[Provided]
     stateful: list[tuple[str, HasState]]
+    gone: Gone
 
     @property
     def recorded(self) -> bool:
@@ -168,10 +170,10 @@ def _at_once(ask: Callable[[], Any]) -> Any:
     return ask()
 
 
-def assemble(kit: Kit, name: str, held: Sequence[str] = (), *, patient: Patience = _at_once) -> Assembled:
-    """One book: every plugin made, data and broker open, bars loaded, the account checked. `held`: symbols that the
-    book holds already; they get bars even if nothing covers them any more. `patient(ask)`: how often a broker is asked
-    before it counts as unreachable."""
+def assemble(kit: Kit, name: str, gone: Gone, *, patient: Patience = _at_once) -> Assembled:
+    """One book: every plugin made, data and broker open, bars loaded, the account checked. What it holds already gets
+    bars even if nothing covers it any more; what of that has none, or no rules, is noted in `gone`. `patient(ask)`: how
+    often a broker is asked before it counts as unreachable."""
     settings = kit.settings.book(name)
     tree, where = kit.settings.raw.tree, kit.settings.path.name
     feed = _feed(kit, select(tree, "data_source", kit.catalogue, book=name, where=where), patient)
@@ -190,9 +192,10 @@ def assemble(kit: Kit, name: str, held: Sequence[str] = (), *, patient: Patience
     members += [allocator, style, *rules]
     traded = patient(lambda: _covered(settings, feed, lane, broker, name))
     lookback = max([stage.strategy.lookback for stage in stages] + [allocator.object.lookback, 1])
-    panel = _panel(feed, traded, [*held, *references(stages)], settings.coverage.timeframe, lookback, kit.world, name)
+    symbols = list(dict.fromkeys([*traded, *gone.held, *references(stages)]))
+    panel = _panel(feed, symbols, gone, settings.coverage.timeframe, lookback, kit.world, name)
     market = Market(
-        panel, patient(lambda: _instruments(panel.symbols, lane, broker)), _frames(feed, stages, panel, kit.world)
+        panel, patient(lambda: _instruments(panel.symbols, lane, broker, gone)), _frames(feed, stages, panel, kit.world)
     )
     grid = Grid(panel.symbols, market.instruments, broker.plugin.capabilities.get("time_in_force", ()))
     length = bar_length(settings.coverage.timeframe).total_seconds()
@@ -212,7 +215,7 @@ def assemble(kit: Kit, name: str, held: Sequence[str] = (), *, patient: Patience
         plans=kit.settings.trading.mode != "read_only",
     )
     stateful = [(made.instance, made.object) for made in members if "HasState" in made.has]
-    return Assembled(name, settings, feed, broker, lane, account, market, desk, members, stateful)
+    return Assembled(name, settings, feed, broker, lane, account, market, desk, members, stateful, gone)
 
 
 def _feed(kit: Kit, name: str, patient: Patience) -> Feed:
@@ -344,14 +347,15 @@ def check_closed(bars: Bars, now: datetime, source: str) -> None:
         raise DataError(f"The bar of {instant(bars.end[-1]):%Y-%m-%d %H:%M:%SZ} ends in the future.", where=source)
 
 
-def _panel(
-    feed: Feed, traded: Sequence[str], more: Sequence[str], timeframe: str, rows: int, world: World, book: str
-) -> Panel:
-    symbols = list(dict.fromkeys([*traded, *more]))
+def _panel(feed: Feed, symbols: Sequence[str], gone: Gone, timeframe: str, rows: int, world: World, book: str) -> Panel:
     bars = _fetch(feed, symbols, timeframe, rows, world)
-    absent = [symbol for symbol in symbols if symbol not in bars.symbols]
-    if absent or bars.missing:
-        names = ", ".join(dict.fromkeys([*bars.missing, *absent]))
+    absent = dict.fromkeys([*bars.missing, *(symbol for symbol in symbols if symbol not in bars.symbols)])
+    for symbol, close in zip(bars.symbols, bars.close.T, strict=True):
+        if len(bars) and symbol in gone.held and np.isnan(close).all():
+            absent[symbol] = None
+    unknown = gone.without_bars(absent, feed.made.instance)
+    if unknown:
+        names = ", ".join(unknown)
         has: Sequence[str] = feed.ask("symbols()", feed.made.object.symbols)
         raise DataError(
             f"Data source '{feed.made.instance}' has no bars of: {names}.",
@@ -360,15 +364,15 @@ def _panel(
         )
     if feed.recorded and len(bars) == 0:
         raise DataError(f"Data source '{feed.made.instance}' has no {timeframe} bars at all.", where=f"book '{book}'")
-    return Panel.of(bars, symbols)
+    return Panel.of(bars, symbols, known=gone.prices())
 
 
-def _instruments(symbols: Sequence[str], lane: Lane, broker: Provided) -> dict[str, Instrument]:
+def _instruments(symbols: Sequence[str], lane: Lane, broker: Provided, gone: Gone) -> dict[str, Instrument]:
     found = answered(lane, broker, "instruments()", broker.object.instruments, list(symbols))
     if not isinstance(found, Sequence) or not all(_usable(one) for one in found):
         raise Unreachable(f"Expected instruments() to answer Instruments, was {found!r:.100}.", where=broker.label)
     known = {rules.symbol: rules for rules in found}
-    return {symbol: known.get(symbol, Instrument(symbol, tradable=False)) for symbol in symbols}
+    return {symbol: known.get(symbol) or gone.rules(symbol, broker.instance, found) for symbol in symbols}
 
 
 def _usable(one: Any) -> bool:

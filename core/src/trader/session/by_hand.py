@@ -38,6 +38,7 @@ from trader.orders.differences import CASH
 from trader.orders.journal import WITHDRAWN, CycleRecord
 from trader.session import asking
 from trader.session.asking import ask
+from trader.session.awaited import Waiting
 from trader.session.lanes import Priority
 from trader.session.reconcile import reference
 
@@ -233,17 +234,23 @@ def _diary(engine: Engine, order: OrderRequest, at: datetime) -> bytes:
 def differs(engine: Engine, symbol: str) -> bool:
     """Whether there is something to take the venue's word for."""
     found = any(one.symbol == symbol for one in engine.reconciler.differences)
-    return found or engine.reconciler.missing(symbol) is not None
+    return found or engine.reconciler.missing(symbol) is not None or bool(engine.reconciler.awaited.overdue(symbol))
 
 
-def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, at: datetime) -> str:
+async def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, at: datetime) -> str:
     """Book what the venue says of a symbol (or of the cash) as an adjustment: units move without money, money without
-    units. Or of an order, by its client id: one that it acknowledged and does not show any more has ended. Refused
-    where nothing differs."""
+    units. Or of an order, by its client id: one that it acknowledged and does not show any more has ended, and so has
+    one whose executions never came. Refused where nothing differs."""
     gone = engine.reconciler.missing(symbol)
     if gone is not None:
-        return _take_for_gone(engine, gone, report, at)
+        why = "the venue does not show it any more, a person took it for ended"
+        return _take_for_ended(engine, gone, S.CANCELED, why, report, at)
+    texts = [_wait_no_more(engine, one, report, at) for one in engine.reconciler.awaited.overdue(symbol)]
+    if texts:  # its symbol can be compared only now
+        await engine.reconcile(report, row, at)
     found = next((one for one in engine.reconciler.differences if one.symbol == symbol), None)
+    if found is None and texts:
+        return "; ".join(texts)
     if found is None:
         raise Refused(f"Nothing differs for {symbol} in book '{engine.name}'.", todo="See: trader reconcile")
     name = f"adjustment {symbol} {at.isoformat()}"
@@ -255,14 +262,21 @@ def take_the_venues_word(engine: Engine, symbol: str, report: Report, row: int, 
         fill = Fill(name, "", "", symbol, side, abs(change), ZERO, ZERO, at)
         engine.reconciler.take_over([fill], report, row)
     engine.reconciler.differences.again(symbol)
-    return f"{symbol}: booked {change:+f}, as the venue says"
+    return "; ".join([*texts, f"{symbol}: booked {change:+f}, as the venue says"])
 
 
-def _take_for_gone(engine: Engine, order: LiveOrder, report: Report, at: datetime) -> str:
+def _wait_no_more(engine: Engine, one: Waiting, report: Report, at: datetime) -> str:
+    """It ended as the venue says, but never as filled: that it is not, in the journal."""
+    said = one.said.state if one.said is not None and one.said.state is not S.FILLED else S.CANCELED
+    why = f"the venue says {one.expected} filled, a person took it for ended without the executions that never came"
+    return _take_for_ended(engine, one.order, said, why, report, at)
+
+
+def _take_for_ended(engine: Engine, order: LiveOrder, state: S, why: str, report: Report, at: datetime) -> str:
     request = order.request
     ended = OrderReport(
-        request.key, order.venue_id or "", request.symbol, request.side, request.quantity, order.filled, S.CANCELED, at,
-        reason="the venue does not show it any more, a person took it for ended",
+        request.key, order.venue_id or "", request.symbol, request.side, request.quantity, order.filled, state, at,
+        reason=why,
     )  # fmt: skip
     engine.reconciler.shown([ended], report, at)
     return f"{request.client_id}: taken for ended, {order.filled:f} of {request.quantity:f} filled"

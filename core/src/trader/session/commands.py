@@ -207,7 +207,7 @@ class Obedience:
                     todo="Nothing was adopted in it. Try again.",
                 )
             if adopt and (len(books) == 1 or by_hand.differs(book.engine, str(adopt))):
-                adopted.append(by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at))
+                adopted.append(await by_hand.take_the_venues_word(book.engine, str(adopt), report, row, at))
             standing = blocks.standing(self._session.store)
             return found(book, report, before, standing)
 
@@ -287,6 +287,10 @@ def found(
             {"what": "order", "symbol": one.symbol, "expected": "none", "found": f"{one.side} {plain(one.quantity)}",
              "since": one.time.isoformat()}
             for one in engine.reconciler.foreign
+        ] + [
+            {"what": "fills", "symbol": one.order.request.symbol, "expected": one.expected,
+             "found": plain(one.order.filled), "since": one.since.isoformat()}
+            for one in engine.reconciler.awaited.overdue()
         ],
         "unresolved": [order.request.client_id for order in engine.blotter.open() if order.state in by_hand.NOT_CLEAR],
         "blocked": [

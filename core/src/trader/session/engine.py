@@ -264,6 +264,7 @@ class Engine:
             self.reconciler.differences.again(CASH)
         else:
             self.reconciler.differences.again(scope)
+            self.reconciler.awaited.again(scope)
 
     def block_book(self, level: Literal["reduce", "halt"], reason: str) -> None:
         """Halt the book, or only its new risk."""

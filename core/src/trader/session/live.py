@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from trader.errors import IllegalTransition, StoreError
-from trader.model import Fill, OrderReport, OrderState, Severity, Unavailable
+from trader.model import Fill, OrderReport, Severity, Unavailable
 from trader.session import asking
 from trader.session.asking import ask
 from trader.session.bars import fetch
@@ -34,8 +34,6 @@ STORE_PAUSE = 2.0
 """Seconds before a store that failed is tried again."""
 STORE_QUIET = 600.0
 """Seconds in which a store that fails again, and has kept no decision meanwhile, is the trouble that was told."""
-SOON = 1.0
-"""Seconds until fills are asked for that an order's end told of."""
 
 Request = Callable[["Runner"], Awaitable[None]]
 
@@ -170,8 +168,9 @@ class Runner:
 
     def _look_for_fills(self) -> None:
         """An order that is over, and whose executions are not all here: some venues tell of them by query only."""
-        if any(order.state is OrderState.CLOSING for order in self.engine.blotter.open()):
-            self._next_look = min(self._next_look, self._now() + SOON)
+        pause = self.engine.reconciler.awaited.pause()
+        if pause is not None:
+            self._next_look = min(self._next_look, self._now() + pause)
 
     @property
     def _row(self) -> int:

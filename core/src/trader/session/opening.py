@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from trader.plugins import certificate, describe_fault, select
 from trader.session import asking, by_hand
 from trader.session.assemble import Assembled, Kit, Patience, answered, assemble
 from trader.session.connect import reach
+from trader.session.gone import Gone, remembered
 from trader.store import DATABASE, blocks, commands
 from trader.store.blocks import EVERYTHING
 from trader.store.chain import verify_chain
@@ -29,6 +30,7 @@ from trader.store.runs import open_epoch as begin_epoch
 
 if TYPE_CHECKING:
     from trader.plugins import Catalogue
+    from trader.session.books import Book
     from trader.session.session import Session
     from trader.settings import Settings
     from trader.store.database import Store
@@ -189,7 +191,8 @@ def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
 
 
 def _assembled(session: Session, kit: Kit, name: str) -> Assembled:
-    return assemble(kit, name, _held(session.store, name), patient=_patience(session, name))
+    gone = Gone(_held(session.store, name), partial(remembered, session.store, name))
+    return assemble(kit, name, gone, patient=_patience(session, name))
 
 
 def _patience(session: Session, name: str) -> Patience:
@@ -221,6 +224,16 @@ def close_plugins(session: Session, kit: Kit) -> None:
     for lane in kit.lanes.values():
         lane.close()
     session.world.close()
+
+
+def halt_what_is_gone(books: Iterable[Book]) -> None:
+    """No order in what is held and not listed any more, until a person has looked at it."""
+    for book in books:
+        held = {symbol for symbol, holding in book.engine.ledger.holdings.items() if holding.quantity}
+        held |= {order.request.symbol for order in book.engine.blotter.open()}
+        for symbol, text in book.parts.gone:
+            if symbol in held:
+                book.engine.halt_symbol(symbol, text)
 
 
 def refuse_unclean(session: Session, parts: list[Assembled], adopt: bool, cancel_open: bool) -> None:

@@ -32,6 +32,7 @@ from trader.orders.journal import FLOW, Booking, Move, fact_key
 from trader.protocols import HasCashEvents
 from trader.session import asking
 from trader.session.asking import ask
+from trader.session.awaited import Awaited
 from trader.session.corrections import corrections
 from trader.session.lanes import Priority
 from trader.session.strangers import Strangers
@@ -60,6 +61,7 @@ class Reconciler:
         self._has_cash = engine.broker if isinstance(engine.broker, HasCashEvents) else None
         self.differences = Differences(0.0 if engine.recorded else engine.policy.horizon_seconds)
         self.strangers = Strangers(engine, self._is_news)
+        self.awaited = Awaited(engine)
         self.shown_working = 0
         """How many working orders the venue listed the last time."""
         self._missing: dict[str, float] = {}
@@ -87,6 +89,7 @@ class Reconciler:
         if fresh:
             await self.book(fresh, report, row)
         complete = await self._money(report) and await self._orders(report, at)
+        self.awaited.look(report)
         self._odd(report, at)
         return complete
 
@@ -247,6 +250,8 @@ class Reconciler:
         if moves:
             engine.journal.moved(moves)
             report.moves += moves
+        for one in () if engine.recorded else reports:
+            self.awaited.shown(one)
 
     async def _look_up(self, order: LiveOrder, report: Report, at: datetime) -> bool:
         engine = self.engine

@@ -126,6 +126,7 @@ class Session:
         try:
             self._start(cold_start, fresh, hold, adopt, cancel_open, acknowledge_kill)
             self._complete(meet(self, adopt=adopt, cancel_open=cancel_open))
+            opening.halt_what_is_gone(self.books)
             self.announcer.started(hold)
             if self.kind == "warm":
                 opening.verify_aside(self)

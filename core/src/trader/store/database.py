@@ -230,7 +230,7 @@ class Store:
         from trader.store.upgrade import upgrade
 
         try:
-            alone = self.lock(session="upgrade", ttl=1.0, patience=15.0)
+            alone = self._alone("upgrade", 1.0, 15.0)
         except Refused as busy:
             raise Refused(
                 f"{_other(revision)} It is not upgraded while a session runs on it. {busy.what}",
@@ -238,6 +238,8 @@ class Store:
                 todo="End it (Ctrl-C in its terminal, or its own version's `trader stop`), then start again.",
             ) from None
         with alone, self.transaction() as connection:
+            if not alone.keep(connection):  # while it waited for a writer
+                raise Refused("Another session has begun on this database.", where=self.where, todo="Try again.")
             stored = stored_revision(connection, self.where)  # another process may have been quicker
             if stored != REVISION:
                 upgrade(connection, stored, self.where)
@@ -252,7 +254,21 @@ class Store:
 
         SQLite: a lock file beside it (it survives `archive` and `close`). PostgreSQL: a lease for `ttl` seconds, which
         its owner renews; one whose owner died is waited for, at most `patience` seconds (None: `ttl`).
+        StoreError where another version of trader has upgraded it since it was opened.
         """
+        lock = self._alone(session, ttl, patience)
+        try:
+            with self.reading() as connection:
+                revision = stored_revision(connection, self.where)
+            if revision != REVISION:
+                todo = "Use the newer version of trader."
+                raise StoreError(_other(str(revision)), where=self.where, todo=todo)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def _alone(self, session: str, ttl: float, patience: float | None) -> Lock:
         if self.path is not None:
             lock = InstanceLock(self.path.with_name(self.path.name + ".lock"))
             for _ in range(_TRIES):

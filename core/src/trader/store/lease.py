@@ -79,6 +79,10 @@ class Lease(Lock):
             self.epoch, self._until = 0, 0.0
         return kept
 
+    def keep(self, connection: Connection) -> bool:
+        """The row is locked by what is not committed: who wants the lease waits for that, and a death lets it go."""
+        return connection.execute(_RENEW, self._mine()).rowcount == 1
+
     def left(self) -> float:
         return max(0.0, self._until - self._store.clock.monotonic()) if self.epoch else 0.0
 

@@ -13,9 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from trader.errors import Refused, StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 if sys.platform == "win32":
     import msvcrt
@@ -57,6 +60,10 @@ class Lock(ABC):
     @abstractmethod
     def renew(self) -> bool:
         """Keep it; False once it is lost. StoreError: nobody could be asked, `left` runs on."""
+
+    @abstractmethod
+    def keep(self, connection: Connection) -> bool:
+        """Keep it until the transaction of this connection ends, however long that takes; False once it is lost."""
 
     @abstractmethod
     def left(self) -> float:
@@ -121,6 +128,9 @@ class InstanceLock(Lock):
 
     def renew(self) -> bool:
         return self._file is not None
+
+    def keep(self, connection: Connection) -> bool:  # noqa: ARG002 - the system keeps it
+        return self.renew()
 
     def left(self) -> float:
         return math.inf if self._file is not None else 0.0
