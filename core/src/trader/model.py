@@ -104,8 +104,9 @@ class Instrument(Struct, frozen=True):
 class Bars:
     """Closed bars of several symbols, columnar: arrays are (time, symbol), NaN where a symbol has no bar.
 
-    `start` and `end` are (time,) UTC, strictly increasing; a bar is visible from its end. `missing` names the asked
-    symbols that the source does not know. `fields` holds whatever else the source has, by name, (time, symbol).
+    `start` and `end` are (time,) UTC, strictly increasing, `end` in whole microseconds; a bar is visible from its end.
+    `missing` names the asked symbols that the source does not know. `fields` holds whatever else the source has, by
+    name, (time, symbol).
     """
 
     symbols: tuple[str, ...]

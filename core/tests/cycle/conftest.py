@@ -156,12 +156,15 @@ def decision_of(
     entry_row=0,
     row=None,
     settled_cash=None,
+    frames=None,
     **desk_options,
 ):
     """The Decision on the last bar. `stages`: a strategy, or a list of strategies or Stages. `working`: argument
-    tuples or dicts for `at_work`. `doubt`: symbol -> units that may yet be (sold, bought)."""
+    tuples or dicts for `at_work`. `doubt`: symbol -> units that may yet be (sold, bought). `frames`: other time frames,
+    as the market has them."""
     panel = close if isinstance(close, Panel) else panel_of(close)
-    market = Market(panel, {symbol: Instrument(symbol) for symbol in panel.symbols} | dict(instruments or {}))
+    known = {symbol: Instrument(symbol) for symbol in panel.symbols} | dict(instruments or {})
+    market = Market(panel, known, frames or {})
     row = panel.rows - 1 if row is None else row
     portfolio = portfolio_of(market, held or {}, cash, row=row, entry=entry, entry_row=entry_row, blocked=blocked)
     portfolio.settled_cash = settled_cash

@@ -71,6 +71,25 @@ def test_the_longest_lookback_of_the_pipeline_counts(cycle, all_long):
     assert cycle.verdicts(cycle.decide(close, [all_long, patient]))["A"] == "FEW_BARS"
 
 
+def test_a_symbol_takes_part_when_it_has_all_bars_of_every_time_frame_that_a_strategy_reads(cycle):
+    seen = []
+
+    def look(history):
+        seen.append((history.symbols, history.on("slow").close.shape, bool(np.isnan(history.on("slow").close).any())))
+        return cycle.Signals(1.0)
+
+    slow = cycle.panel({"A": [10.0] * ROWS, "B": [None] * 2 + [10.0] * 4, "NONE": [None] * ROWS}, timeframe="slow")
+    close = {"B": [10.0] * ROWS, "A": [10.0] * ROWS, "NONE": [10.0] * ROWS}
+    told = [
+        cycle.verdicts(cycle.decide(close, cycle.Says(look), row=row, frames={"slow": (slow, 3)}))
+        for row in range(ROWS)
+    ]
+    assert [each["A"] for each in told] == ["FEW_BARS"] * 2 + ["ORDERED"] * 4
+    assert [each["B"] for each in told] == ["FEW_BARS"] * 4 + ["ORDERED"] * 2
+    assert {each["NONE"] for each in told} == {"FEW_BARS"}
+    assert seen == [(("A",), (3, 1), False)] * 2 + [(("B", "A"), (3, 2), False)] * 2
+
+
 def test_what_coverage_drops_is_kept_as_it_is_held(cycle, all_long):
     close = {"A": [10.0] * 2 + [None] * 4, "CLOCK": [10.0] * ROWS}
     decision = cycle.decide(close, cycle.Says(cycle.Signals(0.0), lookback=3), held={"A": 100}, max_age=2)

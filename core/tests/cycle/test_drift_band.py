@@ -97,3 +97,23 @@ def test_F105_what_a_fee_left_below_a_lot_is_no_position_it_is_opened_again(cycl
     assert cycle.orders(decision) == [("BTC/USDT", "buy", Decimal(4))]
     flat = cycle.decide({"BTC/USDT": [100.0]}, cycle.Says(cycle.Weights(np.array([0.0]))), **options)
     assert flat.approved == [] and cycle.verdicts(flat) == {"BTC/USDT": "NO_CHANGE"}
+
+
+@pytest.mark.parametrize("balancer", [Threshold(), Threshold(0.5), OnSignal()])
+@pytest.mark.parametrize(
+    ("rules", "price", "held", "closing"),
+    [
+        (Instrument("A", lot=Decimal("0.001")), 100.0, 1.0004, [-1.0]),  # a fee left the rest
+        (Instrument("A", lot=Decimal("0.1")), 100.0, 0.3, [-0.1, -0.2]),  # 0.1 + 0.2 is not quite 0.3
+        (Instrument("A", multiplier=Decimal("0.1")), 101.37, 3, [-3.0]),
+        (Instrument("A", multiplier=Decimal("0.1")), 101.37, -3, [3.0]),
+    ],
+)
+def test_F105_an_order_that_closes_all_whole_lots_is_left_at_work(cycle, balancer, rules, price, held, closing):
+    flat = cycle.Says(cycle.Weights(np.array([0.0])))
+    working = [{"symbol": "A", "quantity": units, "name": f"w{n}"} for n, units in enumerate(closing)]
+    options = {"held": {"A": held}, "cash": 1_000, "instruments": {"A": rules}, "balancer": balancer}
+    decision = cycle.decide({"A": [price]}, flat, working=working, **options)
+    assert decision.cancels == [] and decision.approved == []
+    turns = cycle.decide({"A": [price]}, cycle.Says(cycle.Weights(np.array([0.9]))), working=working, **options)
+    assert [ref.client_id for ref in turns.cancels] == [order["name"] for order in working]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trader.cycle.exits import ExitRules
+from trader.cycle.portfolio import Held, Portfolio
 from trader.model import ExitIntent, Instrument, OrderType, Purpose, Side, TimeInForce
 
 NAN = float("nan")
@@ -43,6 +44,17 @@ def test_the_settings_leave_by_loss_gain_and_age(cycle, rules, close, held, reas
         order = decision.approved[0].order
         assert order.purpose is Purpose.EXIT and order.reduce_only and order.type is OrderType.MARKET
         assert cycle.verdicts(decision) == {"A": "EXITED"} and decision.exits[0].by == "application.exits"
+
+
+@pytest.mark.parametrize("held", [10, -10])
+def test_F101_what_was_taken_over_at_no_price_has_neither_gained_nor_lost(cycle, held):
+    rules = ExitRules(stop=0.1, target=0.5)
+    decision = cycle.decide({"A": [100.0]}, holds(cycle), held={"A": held}, entry={"A": 0.0}, exits=rules)
+    assert decision.exits == [] and decision.approved == [] and decision.faults == []
+    aged = cycle.decide(
+        {"A": [100.0] * 3}, holds(cycle), held={"A": held}, entry={"A": 0.0}, exits=ExitRules(stop=0.1, max_age=2)
+    )
+    assert [one.reason for one in aged.exits] == ["age"]
 
 
 def test_an_exit_takes_the_symbol_out_of_this_cycles_targets(cycle):
@@ -156,6 +168,24 @@ def test_a_stop_is_placed_although_the_trade_beside_it_was_refused(cycle):
     assert [order.purpose for order, _ in decision.denied] == [Purpose.REBALANCE]
 
 
+@pytest.mark.parametrize("target", [0.0, 0.05, 0.9, -0.5])
+@pytest.mark.parametrize("refuses", ["the trade", "everything"])
+def test_a_stop_and_the_trade_beside_it_that_was_refused_have_ids_of_their_own(cycle, target, refuses):
+    trades = cycle.Leaves(cycle.Weights([target]), intents=[ExitIntent("A", "guard", stop=95.0)])
+    no = cycle.Rule(
+        lambda plan, book: [
+            cycle.Refusal(row, "closed", 0.0, 0.0)
+            for row in range(len(plan))
+            if refuses == "everything" or plan.purpose is not Purpose.STOP
+        ],
+        guards="all",
+    )
+    decision = cycle.decide({"A": [100.0]}, trades, held={"A": 100}, cash=90_000, rules=[no], allow_short=True)
+    known = [*(one.order for one in decision.approved), *(order for order, _ in decision.denied)]
+    assert {order.purpose for order in known} == {Purpose.REBALANCE, Purpose.STOP}
+    assert len({order.client_id for order in known}) == len(known)
+
+
 def test_one_exit_a_symbol_leaving_goes_before_a_stop_and_the_settings_before_a_strategy(cycle):
     says = holds(
         cycle,
@@ -182,6 +212,14 @@ def test_exits_are_asked_also_for_symbols_that_coverage_dropped(cycle):
     decision = cycle.decide(close, holds(cycle, intents=leave), held={"A": 5}, max_age=1)
     assert seen == {"symbols": ("A",), "quantity": [5.0], "bars": [3]}
     assert cycle.orders(decision) == [("A", "sell", 5)]
+
+
+@pytest.mark.parametrize(("held", "unknown"), [(10.0, -np.inf), (-10.0, np.inf)])
+def test_the_best_price_of_what_was_entered_since_the_last_bar_is_the_last_price(held, unknown):
+    portfolio = Portfolio.empty(1, 1_000.0)
+    portfolio.quantity[:], portfolio.entry_price[:], portfolio.best[:] = held, 100.0, unknown
+    seen = Held(portfolio, np.array([0]), np.array([101.0]), np.ones(1), 0)
+    assert seen.best.tolist() == [101.0]
 
 
 def test_what_a_strategy_sees_of_its_positions(cycle):

@@ -34,7 +34,7 @@ broker = "client"
 data = "minutes"
 allocator = "even"
 execution = "style"
-coverage = {{ symbols = [{symbols}], timeframe = "1m" }}
+coverage = {{ symbols = [{symbols}], timeframe = "{timeframe}" }}
 models.pipeline = [{{ name = "wants" }}]
 reconcile = {{ {reconcile} }}
 heartbeat.interval_seconds = 30
@@ -84,7 +84,7 @@ class Room(Acts, Eyes):
         self, folder, monkeypatch, *, symbols=("AAA", "BBB"), horizon=30, bounded=True, ids="forever", stream=False,
         reconcile="interval_seconds = 20", shutdown="grace = 20",
         connect="tries = 400, first_seconds = 1, longest_seconds = 10", text="", books=("main",), terms=None,
-        base_fee=0, rules=(), cash=100_000, faults=None, expiry=None,
+        base_fee=0, rules=(), cash=100_000, faults=None, expiry=None, timeframe="1m",
     ):  # fmt: skip
         monkeypatch.setattr(loading, "load", _load)
         self.folder, self.symbols, self.stream = folder, symbols, stream
@@ -108,7 +108,7 @@ class Room(Acts, Eyes):
         self._capabilities = {"horizon_seconds": horizon, "late_arrival_bounded": bounded, "id_policy": ids}
         self._text = SETTINGS.format(
             symbols=", ".join(f'"{symbol}"' for symbol in symbols), reconcile=reconcile, shutdown=shutdown,
-            connect=connect
+            connect=connect, timeframe=timeframe
         ) + text  # fmt: skip
         self.at = {}
         """Named place -> what is done there, in the life that runs."""

@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from dealing_room.line import Late
+from dealing_room.parts import Client, Minutes
+from dealing_room.room import TWO
 from trader.errors import DataError
 from trader.model import Bars, Unavailable, Unknown
 from trader.session.schedule import trigger
@@ -28,6 +30,7 @@ WRONG = {
     "out of order": lambda bars: cut(bars, [*range(len(bars))][::-1]) if len(bars) > 1 else cut(bars, [0, 0]),
     "of the future": lambda bars: replace(bars, start=bars.start + 2 * MINUTE, end=bars.end + 2 * MINUTE),
     "not closed yet": lambda bars: replace(bars, end=bars.end + MINUTE),
+    "between two microseconds": lambda bars: replace(bars, end=bars.end - np.timedelta64(1, "ns")),
     "zero": lambda bars: replace(bars, close=bars.close * 0),
     "negative": lambda bars: replace(bars, low=-bars.low),
     "raises": ConnectionResetError("gone"),
@@ -70,6 +73,33 @@ def test_F82_something_that_is_no_bars(room):
     room.play(story)
 
 
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize("answer", [Unavailable("store", "the disk is full"), OSError("no space left")])
+def test_F78_a_venue_that_does_not_take_our_bars_holds_up_its_own_book_only(make_room, monkeypatch, times, answer):
+    """The other book decides on; the bars are brought again until they are taken, and none is left out."""
+    room, said, took = make_room(books=("main", "other"), text=TWO), [], []
+
+    def on_bars(self, bars):
+        planned = said.pop() if said and self.calls is room.calls["other"] else None
+        if isinstance(planned, Exception):
+            raise planned
+        if planned is None and self.calls is room.calls["other"]:
+            took.append(bars.end[0])
+        return planned
+
+    monkeypatch.setattr(Client, "on_bars", on_bars, raising=False)
+
+    async def story():
+        said.extend([answer] * times)
+        await room.cycle()
+        await room.cycle()
+        await room.until(lambda: not said and room.cycles["other"] >= 2)
+        await room.cycle("other")
+        assert room.told("broker_unavailable") and all(later - one == MINUTE for one, later in pairwise(took))
+
+    room.play(story)
+
+
 def test_F50_the_running_bar_is_not_taken_at_a_start(room):
     """A source that sends the bar that is not closed yet is refused at the start."""
     room.bars_said.append(WRONG["not closed yet"])
@@ -105,6 +135,66 @@ def test_F50_the_age_of_a_position_counts_from_the_bar_of_its_fill_however_it_wa
     room.play(enter)
     if learned == "before a restart":
         room.play(leave)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("max_age", [6, 7])
+def test_F50_bars_that_closed_before_a_fill_nobody_saw_do_not_age_the_position(make_room, restart, max_age):
+    """While nobody looks, nine bars close, then the order is filled, then six bars close."""
+    room = make_room(reconcile="interval_seconds = 900", text=f"[application.exits]\nmax_age = {max_age}\n")
+
+    async def fall_asleep():
+        await room.order()
+        if not restart:
+            sleep()
+            await wake()
+
+    def sleep():
+        room.time.advance(590)
+        room.trade(AAA=90)
+        room.time.advance(360)
+
+    async def wake():
+        left = ["exit"] if max_age == 6 else []
+        await room.until(lambda: room.cycles["main"] > 0)
+        await room.cycle()
+        assert [one["purpose"] for one in room.orders()] == ["rebalance", *left]
+        assert room.engine.standing.portfolio.best[0] == 90  # 100 was before
+
+    room.play(fall_asleep)
+    if restart:
+        sleep()
+        room.play(wake)
+
+
+@pytest.mark.parametrize("days", [99, 101])
+def test_F50_the_age_of_a_position_is_known_after_a_restart_however_long_it_is_held(make_room, monkeypatch, days):
+    """The strategy looks back one bar only; a position of a hundred bars is left all the same."""
+
+    def daily(source, symbols, _timeframe, start, end):
+        first, last = (np.datetime64(moment.replace(tzinfo=None), "D") for moment in (start, end))
+        ends = np.arange(first + 1, last + 1).astype("datetime64[ns]")
+        close = np.full((len(ends), len(symbols)), 100.0)
+        prices = (close, close, close, close, close)
+        return Bars(tuple(symbols), "1d", ends - np.timedelta64(1, "D"), ends, *prices)
+
+    monkeypatch.setattr(Minutes, "bars", daily)
+    room = make_room(text="[application.exits]\nmax_age = 100\n", timeframe="1d")
+    room.want["AAA"] = 0.1
+
+    async def enter():
+        room.trade()
+        await room.reconcile()
+        assert room.held() == 100
+
+    async def again():
+        await room.until(lambda: room.cycles["main"] > 0)
+        left = ["exit"] if days > 100 else []
+        assert [one["purpose"] for one in room.orders()] == ["rebalance", *left]
+
+    room.play(enter)
+    room.time.step(days * 86_400)
+    room.play(again)
 
 
 def test_F51_a_bar_is_revised_after_it_was_decided_on(room):
@@ -213,3 +303,30 @@ def test_F56_the_computer_slept(room):
         room.agree()
 
     room.play(story)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_F56_the_bars_of_a_long_sleep_cost_the_venue_no_questions(room, restart):
+    """However many bars closed meanwhile, the venue is asked once for what is new, and the book is marked at each."""
+    asked = {}
+
+    async def fall_asleep():
+        await room.hold()
+        room.trade(AAA=120)
+        await room.sleep(61)
+        room.trade(AAA=100)
+        asked.update(room.calls["main"])
+        room.time.advance(1_500)
+        if not restart:
+            await wake()
+
+    async def wake():
+        decided = len(room.orders())
+        await room.cycle()
+        more = {call: count - asked[call] for call, count in room.calls["main"].items()}
+        assert more["fills"] < 8 and more["account"] < 8 and room.engine.market.panel.rows > 25, more
+        assert len(room.orders()) == decided and room.engine.standing.peak == 102_000
+
+    room.play(fall_asleep)
+    if restart:
+        room.play(wake)

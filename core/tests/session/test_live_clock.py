@@ -4,6 +4,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from exchange_calendars import get_calendar
 from trader.clock import SystemClock
 from trader.env import World
 from trader.errors import SettingsError
@@ -28,11 +29,12 @@ MINUTE = np.timedelta64(1, "m")
 
 class Settings(BaseModel, extra="forbid"):
     down: bool = False
+    dead: bool = False
 
 
 class Ticker:
     def __init__(self, settings):
-        self.down, self.asked = settings.down, 0
+        self.down, self.dead, self.asked = settings.down, settings.dead, 0
 
     def open(self):
         return None
@@ -45,7 +47,7 @@ class Ticker:
 
     def bars(self, symbols, timeframe, start, end):
         self.asked += 1
-        if self.down and self.asked in (3, 4):
+        if (self.down and self.asked in (3, 4)) or (self.dead and self.asked > 1):
             return Unavailable("timeout", "the line is down")
         first, last = (np.datetime64(moment.replace(tzinfo=None), "m") for moment in (start, end))
         ends = np.arange(max(first + MINUTE, last - 300 * MINUTE), last + MINUTE, MINUTE).astype("datetime64[ns]")
@@ -145,6 +147,12 @@ def test_a_second_start_within_the_same_bar_decides_nothing_again(live):
     assert len(set(decided(again))) == len(decided(again)) == 1 + summary.books[0].cycles
 
 
+def test_one_cycle_that_got_no_bars_says_that_the_source_did_not_answer(live):
+    session = live(text=SETTINGS.replace("interval_seconds = 1", "run_forever = false") + "dead = true\n")
+    summary = session.start().run()
+    assert (summary.books[0].cycles, summary.reason) == (0, "the data source did not answer")
+
+
 def test_the_interval_trigger_runs_cycle_after_cycle_and_no_bar_twice(live):
     # A bar closes every 1.3 s, the trigger fires every 1 s; the source is down for its third and fourth question.
     session = live(speed=45.0, text=SETTINGS + "down = true\n")
@@ -185,6 +193,25 @@ def test_F54_the_market_trigger_knows_holidays_and_half_days(now, at, offset, ex
 def test_an_exchange_that_nobody_knows_is_named():
     with pytest.raises(SettingsError, match='no exchange calendar "XNIX"'):
         MarketTrigger("XNIX", "close", timedelta(0))
+
+
+@calendars
+@pytest.mark.parametrize("at", ["open", "close"])
+def test_F54_a_calendar_that_ends_with_the_year_is_used_to_its_last_day_and_does_not_end_the_schedule(at):
+    last = type(get_calendar("XSHG")).bound_max().to_pydatetime().replace(tzinfo=UTC)
+    known = get_calendar("XSHG", start=last.date() - timedelta(days=40), end=last.date())
+    moments = [stamp.to_pydatetime() for stamp in (known.opens if at == "open" else known.closes)]
+    fires = MarketTrigger("XSHG", at, timedelta(0))
+    previous, seen = None, []
+    for _ in moments:
+        previous = fires.get_next_fire_time(previous, last - timedelta(days=40))
+        seen.append(previous)
+    assert seen == moments
+    for days in range(1, 20):
+        previous = fires.get_next_fire_time(previous, previous)
+        assert previous == moments[-1] + timedelta(days=days)
+    with pytest.raises(SettingsError, match="does not know the days from"):
+        fires.get_next_fire_time(None, last + timedelta(days=20))
 
 
 @calendars

@@ -5,7 +5,18 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 from trader.errors import StoreError, TraderError
-from trader.model import Account, OrderRequest, OrderType, Purpose, Side, TimeInForce, Unavailable, Unknown
+from trader.model import (
+    Account,
+    Instrument,
+    OrderRequest,
+    OrderType,
+    Position,
+    Purpose,
+    Side,
+    TimeInForce,
+    Unavailable,
+    Unknown,
+)
 from trader.store import reading
 
 D = Decimal
@@ -75,6 +86,29 @@ def test_F101_a_split(room):
         room.trade()
         await room.reconcile()
         assert room.cash() == room.venue.truth_cash() and room.held() == 0
+
+    room.play(story)
+
+
+@pytest.mark.parametrize(("symbol", "units"), [("AAA", 40), ("AAA", 0), ("AAA", 160), ("AAA", -30), ("BBB", 50)])
+def test_F103_units_that_a_person_takes_over_move_no_money_where_only_profit_is_settled(make_room, symbol, units):
+    room = make_room(rules=[Instrument(name, settlement="margin") for name in ("AAA", "BBB")])
+
+    def others(real):
+        return [*(one for one in real() if one.symbol != symbol), Position(symbol, D(units), D(100))]
+
+    async def story():
+        await room.hold()
+        room.trade(AAA=110)
+        room.want = {}
+        await room.cycle()
+        assert (room.cash(), room.engine.standing.equity) == (100_000, 101_000)
+        room.always("positions", others)
+        await room.until(lambda: (f"main/{symbol}", "halt") in room.blocks(), seconds=90)
+        assert (await room.reconcile(adopt=symbol))["differences"] == []
+        assert room.held(symbol) == units and room.cash() == 100_000
+        await room.cycle()
+        assert 99_700 <= room.engine.standing.equity <= 101_000 and room.blocks() == {(f"main/{symbol}", "halt")}
 
     room.play(story)
 

@@ -333,3 +333,26 @@ def test_damage_anywhere_in_a_file_ends_in_bars_or_in_a_data_error(
     except DataError as refusal:
         said = refusal.where
     assert said == ("A",) or str(said).startswith(("prices", "folder"))
+
+
+@pytest.mark.parametrize("written", ["%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_a_clock_time_without_marks_is_no_unix_time_of_the_seventies(prices: Path, written: str) -> None:
+    times = [datetime(2024, 3, day, 16, tzinfo=UTC) for day in range(1, 13)]
+    rows = "".join(f"{time.strftime(written)},10,11,9,10,100\n" for time in times)
+    (prices / "A.csv").write_text(HEADER + rows)
+    said = refused(prices, timezone="UTC", session=None, label="end")
+    assert "line 2, column Date" in said and "expected a time such as" in said.lower() and "set time_format" in said
+    source = opened(prices, timezone="UTC", session=None, label="end", time_format=written)
+    bars = source.bars(["A"], "1d", datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    assert isinstance(bars, Bars) and bars.end.tolist() == [int(time.timestamp()) * 10**9 for time in times]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("begins", ["1976-01-02T10:30", "1999-12-31T23:50", "2024-03-01T14:30"])
+def test_unix_times_of_every_unit_are_read(prices: Path, unit: str, begins: str) -> None:
+    ends = np.datetime64(begins, "ns") + np.arange(12) * np.timedelta64(60, "s")
+    rows = "".join(f"{time},10,11,9,10,100\n" for time in ends.astype(f"datetime64[{unit}]").astype(int).tolist())
+    (prices / "A.csv").write_text(HEADER + rows)
+    source = opened(prices, timezone=None, session=None, label="end")
+    bars = source.bars(["A"], "1m", datetime(1970, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    assert isinstance(bars, Bars) and (bars.end == ends).all() and len(bars) == 12

@@ -1,4 +1,5 @@
-"""Which symbols a cycle is about: covered, listed, with enough and fresh bars, tradable, not blocked."""
+"""Which symbols a cycle is about: covered, listed, with enough (of every time frame) and fresh bars, tradable, not
+blocked."""
 
 from __future__ import annotations
 
@@ -29,6 +30,9 @@ class Coverage:
         verdict[~self._always] = Verdict.NOT_TRADABLE
         verdict[panel.age[row] > self.max_age] = Verdict.STALE
         verdict[panel.first > row + 1 - lookback] = Verdict.FEW_BARS
+        for frame, rows in market.frames.values():
+            first = frame.first[[frame.column[symbol] for symbol in panel.symbols]]
+            verdict[first > frame.row_at(panel.end[row]) + 1 - rows] = Verdict.FEW_BARS
         verdict[panel.first > row] = Verdict.NOT_LISTED
         verdict[portfolio.blocked] = Verdict.BLOCKED
         verdict[~self.traded] = Verdict.REFERENCE

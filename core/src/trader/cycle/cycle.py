@@ -19,6 +19,9 @@ from trader.cycle.portfolio import BookView, Portfolio, WorkingOrder
 from trader.model import Array, Refusal
 from trader.protocols import Allocator, ExecutionStyle, HasExits, PortfolioRule, RiskRule
 
+WHOLE = 1 - 1e-9
+"""Of a lot: sums of units may miss it by a billionth, as far as floats go."""
+
 
 @dataclass(slots=True)
 class Desk:
@@ -183,8 +186,9 @@ def _due(
         verdict[tiny] = Verdict.BELOW_TICK
     heading = np.where(portfolio.lots == 0, 0.0, held)  # less than a lot cannot be sold: for a trade it is flat
     if portfolio.working:
-        pending = portfolio.pending * desk.grid.multiplier * price / portfolio.equity
-        heading = heading + np.where(portfolio.pending == 0.0, 0.0, pending)
+        grid, units = desk.grid, portfolio.quantity + portfolio.pending
+        weight = np.where(np.abs(units) < grid.lot * WHOLE, 0.0, units * price * grid.multiplier / portfolio.equity)
+        heading = np.where(portfolio.pending == 0.0, heading, weight)
     due = desk.balancer.due(target, heading)
     open_to = verdict == Verdict.HELD
     still = open_to & ~due

@@ -48,6 +48,9 @@ def check_bars(bars: Bars, source: str) -> None:
         raise DataError(f"Bars must be in order of time, once each: row {late} ends {bars.end[late]}.", where=source)
     if not (bars.start < bars.end).all():
         raise DataError("A bar must start before it ends.", where=source)
+    between = bars.end != bars.end.astype("datetime64[us]")
+    if between.any():  # a cycle is named by the end of its bar, to the microsecond: the bar would not be found again
+        raise DataError(f"A bar must end at a whole microsecond, one ends {bars.end[between][0]}.", where=source)
     present = ~np.isnan(bars.close)
     for name in PRICES:
         values = getattr(bars, name)

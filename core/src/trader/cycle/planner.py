@@ -27,6 +27,8 @@ Ints = NDArray[np.int64]
 MARKET = Leg(OrderType.MARKET)
 MOST = 2.0**61
 """Lots of one position: with what is held they still fit in 64 bits."""
+GUARD = -1
+"""The leg in the id of a protective stop: a trade of its symbol that was refused in the same cycle has an id too."""
 NEAREST = {TimeInForce.DAY: TimeInForce.GTC, TimeInForce.GTC: TimeInForce.DAY}
 
 
@@ -120,6 +122,7 @@ class Orders:
         """The rows as they leave: exact, with their ids."""
         grid, ids, key, book, at = self.grid, self.stamp.ids, self.stamp.key, self.stamp.book, self.stamp.at
         symbols, purpose, buy, sell = grid.symbols, self.purpose, Side.BUY, Side.SELL
+        guards = purpose is Purpose.STOP
         whole, lot, tick = grid.whole_lots, grid.lots, grid.ticks
         kinds = [(leg.type, leg.time_in_force, leg.type is OrderType.LIMIT) for leg in self.legs]
         made = []
@@ -133,7 +136,7 @@ class Orders:
             symbol = symbols[column]
             if grid.choosy:
                 time_in_force = grid.lasting(column, time_in_force)
-            client_id = ids(symbol, number)
+            client_id = ids(symbol, GUARD if guards else number)
             made.append(
                 OrderRequest(
                     client_id,

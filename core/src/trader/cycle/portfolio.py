@@ -96,9 +96,10 @@ class Held:
         self.entry_time = portfolio.entry_time[columns]
         self.weight = quantity * price[columns] * multiplier[columns] / portfolio.equity
         self.bars = np.maximum(row - portfolio.entry_row[columns], 0)  # entered after `row` closed: no bar yet
-        self.best = portfolio.best[columns]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.gain = np.sign(quantity) * (price[columns] / entry - 1.0)
+        best = portfolio.best[columns]
+        self.best = np.where(np.isinf(best), price[columns], best)  # no bar closed since then: the last price
+        paid = np.where(entry > 0.0, entry, np.nan)  # units taken over at no price: nobody knows what they gained
+        self.gain = np.sign(quantity) * (price[columns] / paid - 1.0)
 
 
 class BookView:

@@ -192,8 +192,9 @@ def assemble(kit: Kit, name: str, gone: Gone, *, patient: Patience = _at_once) -
     members += [allocator, style, *rules]
     traded = patient(lambda: _covered(settings, feed, lane, broker, name))
     lookback = max([stage.strategy.lookback for stage in stages] + [allocator.object.lookback, 1])
+    rows = max(lookback, settings.exits.max_age or 0)  # the age of what is held counts from its bar on
     symbols = list(dict.fromkeys([*traded, *gone.held, *references(stages)]))
-    panel = _panel(feed, symbols, gone, settings.coverage.timeframe, lookback, kit.world, name)
+    panel = _panel(feed, symbols, gone, settings.coverage.timeframe, rows, kit.world, name)
     market = Market(
         panel, patient(lambda: _instruments(panel.symbols, lane, broker, gone)), _frames(feed, stages, panel, kit.world)
     )

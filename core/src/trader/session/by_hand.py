@@ -259,10 +259,20 @@ async def take_the_venues_word(engine: Engine, symbol: str, report: Report, row:
         engine.reconciler.book_events([CashEvent(name, "adjustment", change, engine.ledger.currency, at)], report)
     else:
         side = Side.BUY if change > 0 else Side.SELL
-        fill = Fill(name, "", "", symbol, side, abs(change), ZERO, ZERO, at)
+        fill = Fill(name, "", "", symbol, side, abs(change), _without_money(engine, symbol, change), ZERO, at)
         engine.reconciler.take_over([fill], report, row)
     engine.reconciler.differences.again(symbol)
     return "; ".join([*texts, f"{symbol}: booked {change:+f}, as the venue says"])
+
+
+def _without_money(engine: Engine, symbol: str, change: Decimal) -> Decimal:
+    """The price at which units that come or go move no money: where only profit is settled, what closes has none at
+    the average, and what opens none at the mark."""
+    rules, held = engine.market.instruments.get(symbol), engine.ledger.holdings.get(symbol)
+    if rules is None or rules.settlement == "cash":
+        return ZERO
+    closes = held is not None and held.quantity * change < 0
+    return held.price if held is not None and closes else engine.standing.price(symbol)
 
 
 def _wait_no_more(engine: Engine, one: Waiting, report: Report, at: datetime) -> str:

@@ -146,8 +146,9 @@ class Engine:
             self.tell(report)
         return report
 
-    async def catch_up(self, row: int) -> Report:
-        """A bar without a cycle: the venue trades on it, its news are booked, the book is marked."""
+    async def catch_up(self, row: int, *, news: bool = True) -> Report:
+        """A bar without a cycle: the venue trades on it, its news are booked, the book is marked. Without `news` only a
+        venue that trades on our bars is asked; any other said all that it knows with the bar before."""
         report = Report()
         at = instant(self.market.panel.end[row])
         if self._needs_bars is not None:
@@ -157,10 +158,11 @@ class Engine:
                     f"The broker did not take the bars of {at:%Y-%m-%d %H:%M}: {answer.reason}",
                     where=f"book '{self.name}'",
                 )
-        await self.reconciler.news(report, row, at)
-        await self._turned_up(report, at)
-        if not self.recorded:
-            await self._refresh_account(report)
+        if news or self._needs_bars is not None:
+            await self.reconciler.news(report, row, at)
+            await self._turned_up(report, at)
+            if not self.recorded:
+                await self._refresh_account(report)
         self.standing.mark(row, at)
         return report
 

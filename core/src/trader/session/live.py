@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from trader.errors import IllegalTransition, StoreError
+from trader.errors import IllegalTransition, StoreError, Unreachable
 from trader.model import Fill, OrderReport, Severity, Unavailable
 from trader.session import asking
 from trader.session.asking import ask
@@ -59,6 +59,8 @@ class Runner:
         self._store_quiet = float("-inf")
         self._deciding: int | None = None
         """How many cycles were decided before the one under way."""
+        self._nothing = ""
+        """Why the last cycle decided nothing, if it did not."""
         self._clocks_differ = False
         now = self._now()
         self.last_beat = now
@@ -228,12 +230,16 @@ class Runner:
 
     async def _cycle(self) -> None:
         """Fetch what closed since the last cycle; decide on the newest bar."""
-        decided = await self._decide()
+        try:
+            decided = await self._decide()
+        except Unreachable as error:
+            await self._bars_not_taken(error)
+            return
         if decided:
             self._count()
         elif self._once_only and not self._due:
             self.done = True
-            self.session.ended("no new bar to decide on")
+            self.session.ended(self._nothing)
 
     def _count(self) -> None:
         if self.left is not None:
@@ -241,7 +247,9 @@ class Runner:
             self.done = self.left <= 0
 
     async def _decide(self) -> bool:
-        if not await fetch(self.session, self.book):
+        answered = await fetch(self.session, self.book)
+        self._nothing = "no new bar to decide on" if answered else "the data source did not answer"
+        if not answered:
             return False
         panel = self.engine.market.panel
         if panel.rows == 0 or self.book.next_row >= panel.rows:
@@ -249,7 +257,7 @@ class Runner:
         first = panel.rows - 1 if self.engine.cycle_id is None else self.book.next_row
         for row in range(first, panel.rows - 1):
             # Bars that closed while nobody decided: the venue trades on them, the book is marked, no cycle is made up.
-            self.book.tell(await self.engine.catch_up(row))
+            self.book.tell(await self.engine.catch_up(row, news=row == first))
         if not self._may_decide():
             self._due = True
             return False
@@ -263,6 +271,13 @@ class Runner:
     def _changed(self, connected: bool, reason: str) -> None:
         self.session.connection_changed(self.book, connected, reason)
         self.stale = True
+
+    async def _bars_not_taken(self, error: Unreachable) -> None:
+        """By a venue that trades on ours. They are brought again: those that it has by then it takes no second time."""
+        self._due = True
+        self.book.tell(Report(unreached=[error.what]))
+        self.connection.silent(error.what)
+        await asyncio.sleep(STORE_PAUSE)
 
     async def _reconnect(self) -> None:
         broker, lane = self.engine.broker, self.engine.lane

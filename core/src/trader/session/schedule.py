@@ -8,7 +8,7 @@ a cycle is named by the bar that it decided on, so the same bar is never decided
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from trader.errors import SettingsError
 from trader.session.assemble import bar_length
 from trader.settings import Schedule
 from trader.settings.cron import with_named_days
+from trader.telemetry.logs import logger
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,17 +110,36 @@ class MarketTrigger:
         self._calendar, self._at, self._offset = calendar, at, offset
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """APScheduler's protocol: the first moment after `previous` (or from `now` on)."""
-        import exchange_calendars
-
+        """APScheduler's protocol: the first moment after `previous` (or from `now` on). Where the calendar ends: a day
+        after `previous`, without a new bar nothing is decided then; SettingsError at a start."""
         after = (previous or now).astimezone(UTC)
-        first = (after - timedelta(days=7)).date()
-        calendar = exchange_calendars.get_calendar(self._calendar, start=first, end=first + timedelta(days=60))
-        for stamp in calendar.opens if self._at == "open" else calendar.closes:
-            moment: datetime = stamp.to_pydatetime().astimezone(UTC) + self._offset
+        for moment in self._moments((after - timedelta(days=7)).date()):
             if moment > after or (previous is None and moment >= after):
                 return moment
-        return None
+        todo = 'Install a newer exchange_calendars, or use trigger = "cron".'
+        if previous is None:
+            raise SettingsError(
+                f'The exchange calendar "{self._calendar}" does not know the days from {after:%Y-%m-%d} on.',
+                where="application.schedule.calendar",
+                todo=todo,
+            )
+        logger("session").error("calendar_ended", calendar=self._calendar, after=after, todo=todo)
+        return after + timedelta(days=1)
+
+    def _moments(self, first: date) -> list[datetime]:
+        """Of the next weeks, as far as the calendar knows them."""
+        import exchange_calendars
+
+        last = first + timedelta(days=60)
+        try:
+            calendar = exchange_calendars.get_calendar(self._calendar, start=first, end=last)
+        except ValueError:  # of some exchanges the holidays are recorded to the end of a year only
+            bound = type(exchange_calendars.get_calendar(self._calendar)).bound_max()
+            if bound is None or not first < bound.date() < last:
+                return []
+            calendar = exchange_calendars.get_calendar(self._calendar, start=first, end=bound)
+        stamps = calendar.opens if self._at == "open" else calendar.closes
+        return [stamp.to_pydatetime().astimezone(UTC) + self._offset for stamp in stamps]
 
 
 def _as_trigger(plan: Trigger) -> Any:

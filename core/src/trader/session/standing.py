@@ -50,6 +50,8 @@ class Standing:
         self._plain = all(grid.whole_lots) and bool(grid.cash_settled.all())
         """Lots of one unit, paid in cash: a quantity is its lots, and nothing is left over."""
         self._entered: list[datetime | None] = [None] * len(panel.symbols)
+        self._entering: set[int] = set()
+        """Columns entered in a bar that is not marked yet: it may be a later one than was thought."""
         self._hold(list(ledger.holdings.values()), 0)
 
     def _factor_groups(self) -> list[tuple[Decimal, NDArray[np.intp]]]:
@@ -89,6 +91,7 @@ class Standing:
                 portfolio.entry_time[column] = NO_TIME if held.entry_time is None else instant64(held.entry_time)
                 portfolio.entry_row[column] = min(self._row_of(portfolio.entry_time[column]), row + 1)
                 portfolio.best[column] = -np.inf if held.quantity > 0 else np.inf
+                (self._entering.discard if held.entry_time is None else self._entering.add)(column)
 
     def _lots(self, held: Holding, column: int) -> int:
         """Whole lots held, toward zero; notes what is left over and what is settled by margin."""
@@ -139,10 +142,11 @@ class Standing:
         self.marks = self._marks(row)
         held = portfolio.quantity != 0.0
         if self._entries and held.any():
+            self._enter(row)
             long = portfolio.quantity > 0
             best, high, low = portfolio.best, panel.high[row], panel.low[row]
             better = np.where(long, np.fmax(best, high), np.fmin(best, low))
-            portfolio.best = np.where(held, better, 0.0)
+            portfolio.best = np.where(held, np.where(portfolio.entry_row <= row, better, best), 0.0)
         before, self.equity = self.equity, self.ledger.cash + self.holdings_value()
         flow, self.flow = self.flow, ZERO
         day = at.date().isoformat()
@@ -156,6 +160,14 @@ class Standing:
         self.peak = max(self.peak, self.equity)
         portfolio.cash, portfolio.equity = float(self.ledger.cash), float(self.equity)
         portfolio.peak_equity, portfolio.day_equity = float(self.peak), float(self.day_equity)
+
+    def _enter(self, row: int) -> None:
+        """The bars of entries again, up to the one that is marked: more may have closed since the fill was booked."""
+        portfolio = self.portfolio
+        for column in [*self._entering]:
+            portfolio.entry_row[column] = self._row_of(portfolio.entry_time[column])
+            if portfolio.entry_row[column] <= row:
+                self._entering.discard(column)
 
     def _marks(self, row: int) -> NDArray[np.int64]:
         """The closes in ticks; of what is held without any bar the average that it was bought at, not 0."""

@@ -21,8 +21,10 @@ ISO = (
 )
 YEAR, MONTH, DAY, MINUTES, SECONDS, FRACTION, ZULU, SIGN, OFFSET_HOURS, OFFSET_MINUTES = map(str, range(1, 11))
 """The groups of `ISO`, as polars names them."""
-UNIX = r"^(\d{9,19})(\.\d+)?$"
+UNIX = r"^(\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(\.\d+)?$"
 """Unix time, of moments since 1973: up to 10 digits seconds, 13 milli-, 16 micro-, 19 nanoseconds."""
+STAMP = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d$"
+"""202403011430 may be a clock time without marks or milliseconds of 1976: it is not guessed which."""
 WANTED = "a time such as 2024-03-01, 2024-03-01 14:30 or 2024-03-01T14:30:00Z"
 FIRST, LAST = np.datetime64("1800-01-01"), np.datetime64("2200-01-01")
 """datetime64[ns] ends in 2262; nobody has bars from outside."""
@@ -160,8 +162,8 @@ def _written(column: pl.Series, time_format: str | None, where: str) -> Written:
     text = column.str.strip_chars()
     if time_format is not None:
         return _formatted(text, time_format, where)
-    some = text.drop_nulls()
-    if len(some) and bool(some.head(1).str.contains(UNIX)[0]):
+    some = text.drop_nulls().head(1)
+    if bool((some.str.contains(UNIX) & ~some.str.contains(STAMP)).any()):
         return _unix(text)
     return _iso(text)
 
