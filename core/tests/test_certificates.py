@@ -55,6 +55,22 @@ def test_a_damaged_certificate_certifies_nothing(tmp_path, good, text):
         certificate.read(tmp_path, "broker", "paper")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("versions", []), ("versions", {"python": 3}), ("cases", [{"number": 1}]), ("version", None)]
+)
+def test_a_certificate_with_a_field_of_the_wrong_kind_is_damaged(tmp_path, good, field, value):
+    path = certificate.write(tmp_path, good)
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(SettingsError, match="The certificate cannot be read"):
+        certificate.read(tmp_path, "broker", "paper")
+
+
+def test_a_certificate_that_cannot_be_written_is_told(tmp_path, good):
+    (tmp_path / "certificates").write_text("a file")
+    with pytest.raises(SettingsError, match="The certificate cannot be written"):
+        certificate.write(tmp_path, good)
+
+
 def test_a_certificate_holds_for_the_files_and_the_version_that_it_names(paper, good):
     assert certificate.problem(paper, good) is None
     assert certificate.problem(paper, None) == "it has no certificate"

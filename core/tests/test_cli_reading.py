@@ -33,7 +33,7 @@ from trader.orders.journal import Booking, CycleRecord, Holding, Move
 from trader.orders.lifecycle import Cause
 from trader.orders.store_journal import StoreJournal
 from trader.settings import init_files
-from trader.store import DATABASE, blocks, commands
+from trader.store import DATABASE, blocks, commands, database_of
 from trader.store.database import open_store
 from trader.store.runs import open_epoch, start_session, stop_session
 
@@ -229,7 +229,7 @@ def test_a_mistake_in_a_plugins_table_does_not_hide_what_is_held(history):
 def test_the_state_folder_and_the_name_are_the_sessions(history):
     from trader.session import opening
 
-    assert DATABASE == opening.DATABASE
+    assert database_of is opening.database_of
     (history.folder / "settings.local.toml").write_text('[application]\nstate_dir = "elsewhere"\n')
     assert as_json("orders") == []
 

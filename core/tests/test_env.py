@@ -90,6 +90,24 @@ def test_a_shared_client_is_opened_once_for_a_connection_and_closed_with_the_wor
     assert client.closed == 1
 
 
+def test_a_shared_client_that_raises_when_it_is_closed_keeps_no_other_open(world: World) -> None:
+    closed = []
+
+    class Client:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            if self.name == "bad":
+                raise OSError("the socket is gone")
+            closed.append(self.name)
+
+    for name in ("first", "bad", "last"):
+        world.door(name, distribution="d").shared("http", lambda name=name: Client(name))
+    world.close()
+    assert closed == ["last", "first"]
+
+
 def test_a_file_is_found_beside_the_settings_and_its_hash_is_kept(world: World) -> None:
     (world.root / "model.bin").write_bytes(b"weights")
     assert world.door("a", distribution="d").file("model.bin") == world.root / "model.bin"
@@ -155,6 +173,36 @@ def test_a_malformed_secrets_file_does_not_quote_itself(tmp_path: Path, monkeypa
     with pytest.raises(SettingsError, match="not valid TOML") as caught:
         Secrets(tmp_path, {}).find("API_KEY")
     assert "s3cr3t-value" not in str(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"), [("API_KEY = 12345678", "API_KEY is no text."), ("API_KEY = ['a']", "API_KEY is no text.")]
+)
+def test_a_secret_that_is_there_but_no_text_is_not_called_missing(tmp_path, monkeypatch, written, said) -> None:
+    import keyring
+
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: None)
+    file = tmp_path / ".secrets.toml"
+    file.write_text(f"{written}\n")
+    file.chmod(0o600)
+    with pytest.raises(SettingsError) as caught:
+        Secrets(tmp_path, {}).find("API_KEY")
+    assert said in str(caught.value) and "12345678" not in str(caught.value)
+
+
+def test_a_secrets_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+
+    def closed(*_args: object, **_named: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: None)
+    file = tmp_path / ".secrets.toml"
+    file.write_text("API_KEY = 'x'\n")
+    file.chmod(0o600)
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
+        Secrets(tmp_path, {}).find("API_KEY")
 
 
 def test_a_plugin_gets_only_the_secrets_that_its_manifest_lists(world: World) -> None:

@@ -61,3 +61,32 @@ def test_an_exception_and_a_secret_are_logged_as_text(tmp_path: Path) -> None:
     text = (tmp_path / FILE).read_text("utf-8")
     assert "bad bars" in text
     assert "hunter2" not in text
+
+
+def test_half_a_character_from_a_venue_loses_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(tmp_path, terminal=None)
+    logger("session").info("rejected", reason="bad \ud800 symbol", price=Decimal("1.50"))
+    (line,) = lines(tmp_path)
+    assert (line["reason"], line["price"]) == ("bad \ud800 symbol", "1.50")
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_F123_a_log_that_cannot_be_rotated_is_written_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes on in the same file, and says so once."""
+    monkeypatch.setattr("trader.telemetry.logs._MEGABYTE", 1)
+    (tmp_path / f"{FILE}.10").mkdir()
+    (tmp_path / f"{FILE}.9").write_text("")
+    set_up(tmp_path, terminal=None)
+    for number in range(3):
+        logger("session").info("fill", number=number)
+    assert [line["number"] for line in lines(tmp_path)] == [0, 1, 2]
+    shown = capsys.readouterr().err
+    assert shown.count("it cannot be rotated") == 1 and "Traceback" not in shown
+
+
+def test_F123_a_log_that_cannot_be_opened_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(OSError, match="directory"):
+        set_up(tmp_path, terminal=None)

@@ -159,6 +159,14 @@ def test_mode_and_link_stay_and_no_temporary_file_is_left(path, tmp_path):
     assert sorted(found.name for found in tmp_path.iterdir()) == ["link.toml", "settings.toml"]
 
 
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root writes files for somebody else")
+def test_the_owner_stays_when_root_edits(path):
+    """With mode 600 the service could not read its own settings at its next start."""
+    os.chown(path, 4321, 4321)
+    enable(path, "strategies", "momentum")
+    assert (path.stat().st_uid, path.stat().st_gid) == (4321, 4321)
+
+
 def test_a_write_that_fails_leaves_the_old_file(path, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -72,6 +72,14 @@ def test_an_absent_file_is_told_with_the_command_that_makes_one(tmp_path, monkey
         find(tmp_path, {})
 
 
+@pytest.mark.parametrize("path", ["~surely_nobody/settings.toml", "x" * 5_000])
+def test_a_path_that_no_file_can_have_is_told_like_any_other_mistake(path):
+    with pytest.raises(SettingsError, match="named by --settings"):
+        find(path, {})
+    with pytest.raises(SettingsError, match="named by TRADER_SETTINGS"):
+        find(None, {"TRADER_SETTINGS": path})
+
+
 # ---- damaged files (F92) --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("content", "place", "said"),
@@ -309,6 +317,8 @@ def test_dynaconf_variables_of_the_process_change_nothing(write, monkeypatch):
         ("TRADER_TRADING____MODE", "paper", "Write TRADER_TABLE__KEY."),
         ("TRADER_APPLICATION__SEED", "1\nx = 2", "more than one line"),
         ("TRADER_BROKERS__ALPACA__API_KEY", "abc", "Secrets do not belong"),
+        ("TRADER_APPLICATION__SEED", "9" * 5_000, "cannot be read"),
+        ("TRADER_APPLICATION__SEED", "[" * 50_000, "cannot be read"),
         ("TRADER_APPLICATION__SEED", "many", 'Expected a whole number from 0 on, was "many"'),
     ],
 )

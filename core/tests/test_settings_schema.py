@@ -55,9 +55,16 @@ def test_what_is_not_said_is_cautious(make, tmp_path):
          'Expected a number from 0 to 1 (a share of equity), was "2%". Write 0.02.'),
         ("[application.portfolio]\nthreshold_weight = 35", "settings.toml:2", "was 35. Write 0.35."),
         ("[application]\nseed = 1.5", "settings.toml:2", "Expected a whole number from 0 on, was 1.5."),
+        ('[application]\nstate_dir = "~surely_nobody/var"', "settings.toml:2  application.state_dir",
+         'Nobody knows where "~surely_nobody/var" is. Write the whole path.'),
+        ('[application]\nstate_dir = "v\\u0000r"', "settings.toml:2", "A path has no NUL character."),
+        ("[application.schedule]\ninterval_seconds = 1e300", "settings.toml:2", "was 1e+300."),
+        ("[application.schedule]\noffset_seconds = -1e300", "settings.toml:2", "was -1e+300."),
+        ("[brokers.paper]\ntimeout = 1e300", "settings.toml:2", "was 1e+300."),
         ("[application]\nseed = true", "settings.toml:2", "Expected a whole number from 0 on, was true."),
         ('[application.schedule]\ninterval_seconds = "1,000"', "settings.toml:2", "Write 1000."),
-        ("[application.schedule]\ninterval_seconds = 0", "settings.toml:2", "Expected a number above 0, was 0."),
+        ("[application.schedule]\ninterval_seconds = 0", "settings.toml:2",
+         "Expected a number above 0 and up to 31536000, was 0."),
         ('[trading]\ndry_run = "yes"', "settings.toml:2", 'Expected true or false, was "yes". Write true.'),
         ("[trading]\ndry_run = 1", "settings.toml:2", "Expected true or false, was 1. Write true."),
         ('[trading]\nmode = "papr"', "settings.toml:2",
@@ -90,7 +97,8 @@ def test_what_is_not_said_is_cautious(make, tmp_path):
         ("[observability]\nport = 70000", "settings.toml:2", "a number from 0 to 65535, was 70000"),
         ("[application]\nstate_dir = ''", "settings.toml:2", "text that is not empty"),
         ("[brokers.paper]\nisolation = 'process'", "settings.toml:2", 'Expected "none", was "process". Write "none".'),
-        ("[brokers.paper]\ntimeout = 0", "settings.toml:2", "a number above 0, was 0"),
+        ("[application]\nrisk_rules = ['a', 'b', 'a']", "settings.toml:2", 'The risk rule "a" is named twice.'),
+        ("[brokers.paper]\ntimeout = 0", "settings.toml:2", "a number above 0 and up to 86400, was 0"),
         ("[brokers.paper]\nenabled = 'no'", "settings.toml:2", "Write false."),
     ],
 )  # fmt: skip
@@ -230,12 +238,29 @@ def test_a_book_inherits_what_it_does_not_say(make):
 
 
 @pytest.mark.parametrize(
+    ("own", "trigger", "cron"),
+    [
+        ("schedule.trigger = 'interval'", "interval", None),
+        ("schedule.trigger = 'cron'", "cron", "30 15 * * mon-fri"),
+        ("schedule.timezone = 'America/New_York'", "cron", "30 15 * * mon-fri"),
+        ("schedule.cron = '0 9 * * *'", "cron", "0 9 * * *"),
+    ],
+)
+def test_a_book_may_have_another_trigger_than_the_cron_of_main(make, own, trigger, cron):
+    schedule = "[application.schedule]\ntrigger = 'cron'\ncron = '30 15 * * mon-fri'\n"
+    second = make(f"{schedule}[books.second]\nbroker = 'paper_2'\n{own}\n").book("second").schedule
+    assert (second.trigger, second.cron) == (trigger, cron)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[application]\nbroker = 'a'\n[books.b]\ndata = 'x'\n", "names no broker"),
         ("[application]\nbroker = 'a'\n[books.b]\nbroker = 'a'\n", "belongs to the book 'main'"),
         ("[books.b]\nbroker = 'a'\n[books.c]\nbroker = 'a'\n", "belongs to the book 'b'"),
         ("[books.main]\nbroker = 'a'\n", "is what [application] describes"),
+        ("[books.b]\nbroker = ['a']\n", 'settings.toml:2  books.b.broker\n  Expected text in quotes, was ["a"].'),
+        ("[books.b]\nbroker = { name = 'a' }\n", 'Expected text in quotes, was {name = "a"}.'),
     ],
 )
 def test_a_book_without_an_account_of_its_own_is_refused(make, text, said):

@@ -1,9 +1,9 @@
-"""Alerts to transports, without ever holding up trading: a bounded queue, a thread of its own, failures counted.
+"""Alerts to transports, without ever holding up trading: a bounded queue and a thread for each, failures counted.
 
 A delivery that failed is tried again, after 1 and after 5 seconds or when the transport says; then it is given up.
 
-The same alert (event and text) is sent once an hour; what was held back is counted. Critical alerts are never held
-back, and never dropped for lower ones.
+The same alert (event and text) is sent once an hour, unless it reached nobody; what was held back is counted. Critical
+alerts are never held back, and never dropped for lower ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from hashlib import blake2b
 
 from msgspec import structs
 
+from trader.clock import SystemClock
+from trader.errors import storable, words
 from trader.model import Alert, Delivered, Failed, Severity
 from trader.protocols import AlertTransport
 
@@ -38,23 +40,29 @@ class Alerts:
         raised: Callable[[Alert], None] | None = None,
     ) -> None:
         self._transports, self._now, self._fault, self._raised = tuple(transports), now, fault, raised
-        self._queue: queue.Queue[Alert | None] = queue.Queue()
+        self._queues: list[queue.Queue[Alert | None]] = [queue.Queue() for _ in self._transports]
         self._receipts: dict[tuple[str, str], Delivered] = {}
         self._last: dict[str, datetime] = {}
+        self._unheard: dict[str, int] = {}
+        """Alerts that nobody has yet -> the transports that may still deliver them."""
         self.delivered = self.failed = self.dropped = self.held_back = 0
         self._count = 0
+        self._counting = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
-        if self._transports:
-            self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(*named, waiting), name=f"alerts {named[0]}", daemon=True)
+            for named, waiting in zip(self._transports, self._queues, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def raise_(
         self, severity: Severity, event: str, text: str, facts: Mapping[str, str] | None = None, *, same: str = ""
     ) -> Alert | None:
         """The alert that is now on its way; None if it was held back or there is no room for it. `same`: what makes it
         the same alert as an earlier one, if not its text."""
-        now = self._now()
-        fingerprint = blake2b(f"{event}\x1f{same or text}".encode(), digest_size=8).hexdigest()
+        text, now = storable(text), self._now()
+        fingerprint = blake2b(f"{event}\x1f{storable(same) or text}".encode(), digest_size=8).hexdigest()
         last = self._last.get(fingerprint)
         if severity is not Severity.CRITICAL and last is not None and now - last < QUIET:
             self.held_back += 1
@@ -64,24 +72,34 @@ class Alerts:
         alert = Alert(f"{fingerprint}-{self._count}", severity, event, text, now, fingerprint, dict(facts or {}))
         if self._raised is not None:
             self._raised(alert)
-        if severity is not Severity.CRITICAL and self._queue.qsize() >= ROOM:
-            self.dropped += 1
-            return None
-        if self._transports:
-            self._queue.put(alert)
+        room = [one for one in self._queues if severity is Severity.CRITICAL or one.qsize() < ROOM]
+        self.dropped += len(self._queues) - len(room)
+        if not room:
+            if self._queues:
+                self._last.pop(fingerprint, None)
+            return None if self._queues else alert
+        with self._counting:
+            self._unheard[alert.id] = len(room)
+        for waiting in room:
+            waiting.put(alert)
         return alert
 
     def close(self, timeout: float = 10.0) -> None:
         """Deliver what waits, at most for `timeout` seconds; nothing is tried again any more."""
         self._closing.set()
-        if self._transports:
-            self._queue.put(None)
-            self._thread.join(timeout)
+        now = SystemClock().monotonic  # threads live in real time, whatever clock the session has
+        end = now() + timeout
+        for waiting in self._queues:
+            waiting.put(None)
+        for (name, _), waiting, thread in zip(self._transports, self._queues, self._threads, strict=True):
+            thread.join(max(0.0, end - now()))
+            if thread.is_alive():  # one alert is in its hands, and the last that waits is the end
+                left = waiting.qsize()
+                self._fault(name, f"it does not answer; alerts that it was not given or did not take: {left}")
 
-    def _work(self) -> None:
-        while (alert := self._queue.get()) is not None:
-            for name, transport in self._transports:
-                self._send(name, transport, alert)
+    def _work(self, name: str, transport: AlertTransport, waiting: queue.Queue[Alert | None]) -> None:
+        while (alert := waiting.get()) is not None:
+            self._send(name, transport, alert)
 
     def _send(self, name: str, transport: AlertTransport, alert: Alert) -> None:
         key = (name, alert.fingerprint)
@@ -93,11 +111,20 @@ class Alerts:
             if self._closing.wait(min(asked, LONGEST_PAUSE)):
                 break
             answer = _tried(transport, alert, self._receipts.get(key))
+        with self._counting:
+            if isinstance(answer, Delivered):
+                self._unheard.pop(alert.id, None)
+                self.delivered += 1
+            else:
+                left = self._unheard[alert.id] = self._unheard.get(alert.id, 0) - 1
+                if left <= 0:
+                    del self._unheard[alert.id]
+                if left == 0:  # nobody heard it: the next of its kind is no repetition
+                    self._last.pop(alert.fingerprint, None)
+                self.failed += 1
         if isinstance(answer, Delivered):
-            self.delivered += 1
             self._receipts[key] = answer
         else:
-            self.failed += 1
             self._fault(name, answer.reason)
 
 
@@ -108,4 +135,4 @@ def _tried(transport: AlertTransport, alert: Alert, earlier: Delivered | None) -
             return structs.replace(answer, retry_after=float(answer.retry_after))
         return answer if isinstance(answer, Delivered | Failed) else Failed(f"it answered {answer!r:.100}")
     except BaseException as error:  # noqa: BLE001 - a transport that raises must not end the thread
-        return Failed(f"{type(error).__name__}: {error}")
+        return Failed(words(error))

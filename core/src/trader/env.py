@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trader.clock import Clock, SystemClock
-from trader.errors import SettingsError
+from trader.errors import ESCAPES, SettingsError, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,9 +102,15 @@ class Secrets:
             )
         try:
             value = tomllib.loads(path.read_text("utf-8")).get(name)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # the parser's message may quote a secret
+        except (ValueError, RecursionError):  # the parser's message may quote a secret
             raise SettingsError("It is not valid TOML.", where=path.name) from None
-        return value if isinstance(value, str) else None
+        except OSError as error:
+            raise SettingsError(
+                f"It cannot be read: {error.strerror}.", where=path.name, todo="Check its owner and mode."
+            ) from None
+        if value is not None and not isinstance(value, str):
+            raise SettingsError(f"{name} is no text.", where=path.name, todo="Write it in quotes.")
+        return value
 
 
 CALL = threading.local()
@@ -146,7 +152,7 @@ class World:
     """How a session's loop is run to its end; None: asyncio's own loop."""
     aside: Callable[[Callable[[], None]], None] | None = None
     """Runs long work that nothing waits for; None: a thread."""
-    shared: dict[Hashable, Any] = field(default_factory=dict)
+    shared: dict[tuple[str, str, Hashable], Any] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Market time, aware UTC."""
@@ -166,12 +172,18 @@ class World:
         return Door(self, name, connection or name, distribution, secrets)
 
     def close(self) -> None:
-        """Close what plugins shared, newest first."""
+        """Close what plugins shared, newest first; one that fails does not keep the others."""
         while self.shared:
-            _, thing = self.shared.popitem()
-            close = getattr(thing, "close", None)
-            if close is not None:
-                close()
+            key, thing = self.shared.popitem()
+            try:
+                close = getattr(thing, "close", None)
+                if close is not None:
+                    close()
+            except ESCAPES as error:
+                import structlog
+
+                text = f"close() of what {key[0]} shares raised {words(error)}"
+                structlog.get_logger("trader.plugin").error("plugin_fault", text=text)
 
 
 class Door:

@@ -104,3 +104,17 @@ ESCAPES = (Exception, SystemExit)
 
 class IllegalTransition(AssertionError):
     """The program tried to move an order where the state table has no way. It halts."""
+
+
+def storable(text: str) -> str:
+    """A stranger's text with "?" for what no database, no hash and no file takes: half of a character, and NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def words(error: BaseException) -> str:
+    """Kind and words of what a plugin let escape; a client's error may fail to say what it is."""
+    try:
+        said = str(error)
+    except ESCAPES:
+        said = "it cannot say what it is"
+    return storable(f"{type(error).__name__}: {said}")

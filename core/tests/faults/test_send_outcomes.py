@@ -1,11 +1,13 @@
 """What a send may come to, and what the program makes of it. A timeout is no rejection."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 from dealing_room.line import Late, Lost, Slow
 from trader.model import Accepted, Refusal, Rejected, Side, Unavailable, Unknown
 from trader.simulation import Faults, Terms
+from trader.store.chain import verify_chain
 
 SILENCE = Unknown("timeout", "no answer in time")
 WORST = 100.0
@@ -315,3 +317,62 @@ def test_orders_of_a_symbol_that_is_certain_are_decided_meanwhile(make_room):
         assert {one["side"] for one in room.orders()} == {Side.BUY.value} and room.cash() == Decimal(100_000)
 
     room.play(story)
+
+
+# ---- words that cannot be kept -------------------------------------------------------------------------------------
+HALF = "busy \ud83d"
+"""What json.loads makes of a text that a venue cut in the middle of a character."""
+
+
+class Wordless(Exception):
+    """An error of a client that fails to say what it is."""
+
+    def __str__(self):
+        raise AttributeError("response")
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("submit", Rejected("refused", HALF)),
+        ("submit", Unknown("timeout", HALF)),
+        ("submit", RuntimeError(HALF)),
+        ("submit", Wordless()),
+        ("account", Unavailable("timeout", HALF)),
+        ("positions", RuntimeError(HALF)),
+        ("orders", Wordless()),
+        ("fills", Unavailable("timeout", HALF)),
+    ],
+)
+def test_F82_words_that_no_database_takes_end_no_session(room, call, answer):
+    """Half a character in a venue's words: what became of the order is stored all the same, and the session goes on."""
+
+    def answers(_real, *_args):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def story():
+        room.always(call, answers)
+        room.want["AAA"] = 0.1
+        await room._next_minute()
+        await asyncio.sleep(200)
+        room.always(call, None)
+        await asyncio.sleep(200)
+
+    assert room.play(story).reason == "told"
+    assert verify_chain(room.store) is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError(HALF), Wordless()])
+def test_F82_words_of_a_strategy_that_no_database_takes_end_no_session(room, monkeypatch, error):
+    def score(_self, _history):
+        raise error
+
+    async def story():
+        with monkeypatch.context() as patched:
+            patched.setattr("dealing_room.parts.Wants.score", score)
+            await room.cycle()
+
+    assert room.play(story).reason == "told"
+    assert verify_chain(room.store) is None

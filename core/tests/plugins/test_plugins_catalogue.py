@@ -166,6 +166,14 @@ def test_entry_points_that_cannot_be_read_are_reported_and_the_others_listed(ins
     assert any(fault.startswith("torn: ") or "torn" in fault for fault in catalogue().faults)
 
 
+@pytest.mark.parametrize("file", ["entry_points.txt", "METADATA"])
+def test_a_stranger_whose_metadata_is_no_utf8_keeps_nobody_out(install, file):
+    install()
+    info = install("caf-bar", points={"trader.strategies": {"bar": "bar"}}, files={"bar.py": ""})
+    (info / file).write_bytes((info / file).read_bytes() + b"# caf\xe9\n")
+    assert catalogue().get("strategy", "rising").problem is None
+
+
 def test_F87_a_missing_dependency_is_told_without_an_import(install):
     install(requires=("pydantic>=2", "surely-not-there (>=1.0)", 'only-elsewhere; sys_platform == "none"'))
     found = catalogue().get("strategy", "rising")
@@ -204,12 +212,40 @@ def test_F87_another_plugin_api_is_incompatible(install, strategy):
         ),
         ("[strategy.rising]\napi = 1\npermissions = { hosts = [1] }", "hosts: expected a list of names, was [1]"),
         ("strategy.rising = 1", "[strategy.rising] must be a table, was 1"),
+        ("x = " + "9" * 5_000, "plugin.toml is not valid TOML"),
+        ("x = " + "[" * 50_000, "plugin.toml is not valid TOML"),
     ],
 )
 def test_a_faulty_manifest_makes_a_plugin_broken_and_says_why(install, strategy, text, words):
     install(files={"my_rising/__init__.py": strategy, "my_rising/plugin.toml": text})
     found = catalogue().get("strategy", "rising")
     assert words in str(found.problem)
+    assert status(found, enabled=True) == "broken"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("concurrency = 'four'", "concurrency: expected a whole number from 1 on, was 'four'"),
+        ("concurrency = 0", "concurrency: expected a whole number from 1 on, was 0"),
+        ("recorded = 'false'", "recorded: expected true or false, was 'false'"),
+        ("late_arrival_bounded = 'no'", "late_arrival_bounded: expected true or false, was 'no'"),
+        ("needs_bars = 1", "needs_bars: expected true or false, was 1"),
+        ("sells_fund_buys = 'false'", "sells_fund_buys: expected true or false"),
+        ("horizon_seconds = nan", "horizon_seconds: expected seconds from 0 on, was nan"),
+        ("horizon_seconds = -1", "horizon_seconds: expected seconds from 0 on, was -1"),
+        ("watch_seconds = '1d'", "watch_seconds: expected seconds from 0 on, was '1d'"),
+        ("delay_seconds = inf", "delay_seconds: expected seconds from 0 on, was inf"),
+        ("id_policy = 'open-only'", "id_policy: expected one of forever, open_only, none, was 'open-only'"),
+        ("time_in_force = 'day'", "time_in_force: expected a list of names, was 'day'"),
+    ],
+)
+def test_a_capability_that_the_core_cannot_read_makes_a_plugin_broken(install, strategy, text, words):
+    """A truth in quotes counted as true, whatever it said; a word for a number ended the start."""
+    manifest = f"[strategy.rising]\napi = 1\n[strategy.rising.capabilities]\nmine = 'anything'\n{text}\n"
+    install(files={"my_rising/__init__.py": strategy, "my_rising/plugin.toml": manifest})
+    found = catalogue().get("strategy", "rising")
+    assert f"plugin.toml [strategy.rising.capabilities] {words}" in str(found.problem)
     assert status(found, enabled=True) == "broken"
 
 

@@ -209,3 +209,23 @@ def test_nothing_heavy_is_imported_for_the_group_itself():
     code = "import sys; import trader.cli.plugins; print('pydantic' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+@pytest.mark.parametrize("pipeline", ['"rising"', "3", '{ name = "rising" }'])
+@pytest.mark.parametrize("command", ["enable", "disable"])
+def test_a_pipeline_that_is_no_list_is_told_and_left_as_it_is(install, folder, command, pipeline):
+    install()
+    text = f"[application.models]\npipeline = {pipeline}\n"
+    (folder / "settings.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.toml\n  Expected a list in application\.models\.pipeline"):
+        CliRunner().invoke(plugins, [command, "rising"], catch_exceptions=False)
+    assert (folder / "settings.toml").read_text() == text
+
+
+@pytest.mark.parametrize("rules", ['"calm"', "3"])
+@pytest.mark.parametrize("command", ["enable", "disable"])
+def test_risk_rules_that_are_no_list_are_told_and_left_as_they_are(install, folder, strategy, command, rules):
+    install(files={"my_rising.py": strategy}, points={"trader.risk_rules": {"calm": "my_rising"}})
+    (folder / "settings.toml").write_text(f"[application]\nrisk_rules = {rules}\n")
+    with pytest.raises(SettingsError, match=r"Expected a list in application\.risk_rules"):
+        CliRunner().invoke(plugins, [command, "calm"], catch_exceptions=False)

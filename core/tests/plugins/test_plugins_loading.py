@@ -83,6 +83,13 @@ def test_F88_a_namesake_module_earlier_on_the_path_is_not_taken(install, strateg
     assert re.search(r"Expected .*site.*my_rising\.py, was .*working_folder.*my_rising\.py", text)
 
 
+def test_F88_a_damaged_list_of_files_is_told_and_nothing_is_imported(installed, site):
+    plugin = installed("raise AssertionError('imported')")
+    (site / "my_rising-0.3.2.dist-info" / "RECORD").write_bytes(b"\xff\xfe")
+    with pytest.raises(PluginBroken, match="The list of its files cannot be read"):
+        load(plugin)
+
+
 def test_F88_a_name_from_two_distributions_is_not_loaded(install):
     points = {"trader.strategies": {"rising": "my_rising"}}
     install("a-first", points=points)
@@ -182,6 +189,22 @@ def test_an_option_of_the_wrong_type_says_expected_and_was(made):
 
 
 # ---- the object ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("error", ["KeyError('no such symbol')", "SystemExit('no such symbol')"])
+def test_F78_what_the_plugins_own_settings_raise_is_told_with_its_line(made, strategy, error):
+    # only a ValueError is pydantic's to explain; a SystemExit ended the program without a word
+    check = f"    def model_post_init(self, _context):\n        raise {error}\n"
+    text = refused(made, faulty(strategy, "    fast: int = 5\n", "    fast: int = 5\n" + check))
+    assert "Its Settings raised:" in text
+    assert re.search(r"no such symbol'? \(my_rising\.py, line \d+\)", text)
+
+
+def test_a_module_that_holds_a_lazy_object_is_loaded(made, strategy):
+    lazy = (
+        "class Lazy:\n    def __getattr__(self, name): raise RuntimeError('outside of a request')\nrequest = Lazy()\n"
+    )
+    assert made(lazy + strategy).has == {"Strategy"}
+
+
 def test_F78_what_provide_raises_is_told_with_its_line(made, strategy):
     text = refused(made, faulty(strategy, "    return Rising(settings)", "    raise SystemExit('bye')"))
     assert "It raised in provide_strategy(settings, env):" in text
@@ -302,6 +325,22 @@ def test_half_an_optional_protocol_is_refused(made, strategy, line, words):
     assert words in refused(made, faulty(strategy, "    def score(", line + "    def score("), BadAnswer)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "@property\n    def lookback(self): raise RuntimeError('not connected')",
+        "@property\n    def save(self): raise RuntimeError('not connected')",
+        "@property\n    def on_fill(self): raise RuntimeError('not connected')",
+        "@property\n    def timeframes(self): raise SystemExit('not connected')",
+    ],
+)
+def test_F78_an_object_that_raises_when_it_is_looked_at_is_told_with_its_line(made, strategy, lines):
+    old = "    lookback = 20\n" if "lookback" in lines else "    def score("
+    text = refused(made, faulty(strategy, old, f"    {lines}\n" + old.replace("    lookback = 20\n", "")))
+    assert "What provide_strategy returned raised when it was looked at:" in text
+    assert re.search(r"not connected \(my_rising\.py, line \d+\)", text)
+
+
 # ---- observers -----------------------------------------------------------------------------------------------------
 def watching(strategy: str, *methods: str) -> str:
     return faulty(strategy, "    def score(", "".join(f"    {line}\n" for line in methods) + "    def score(")
@@ -344,6 +383,7 @@ def test_F78_an_observer_that_raises_is_counted_and_the_rest_run(made, strategy,
     ("line", "words"),
     [
         ("def on_fill(self, fil): pass", "on_fill(fil) asks for 'fil', which that observer is not given."),
+        ("def on_fill(self, fill, /): pass", "on_fill(fill, /) takes 'fill' by its place; observers are given names."),
         ("async def on_fill(self, fill): pass", "on_fill must be a plain method, was a coroutine."),
         ("on_fill = 3", "on_fill must be a plain method, was 3."),
         ("def on_fills(self, fill): pass", "Did you mean 'on_fill'?"),
@@ -369,6 +409,12 @@ def test_a_fault_in_a_hot_call_names_plugin_call_moment_error_and_line(made, str
         r"  IndexError: list index out of range \(my_rising\.py, line \d+\)",
         text,
     )
+
+
+def test_a_note_on_an_error_does_not_stand_for_the_error(made):
+    error = IndexError("index 14 is out of bounds")
+    error.add_note("while reading the second line")
+    assert "IndexError: index 14 is out of bounds" in describe_fault(made(), "score(history)", error)
 
 
 def test_a_second_instance_is_told_by_its_own_name(installed, strategy):

@@ -85,3 +85,12 @@ def test_a_damaged_lock_approves_nothing(tmp_path, text):
         lock.read(path)
     assert str(caught.value).startswith("plugins.lock\n  The lock cannot be read")
     assert "trader plugins lock" in str(caught.value)
+
+
+def test_a_lock_that_cannot_be_written_is_told_and_the_old_one_stays(rising, tmp_path):
+    path = tmp_path / "plugins.lock"
+    before = lock.write(path, [rising])
+    (tmp_path / "plugins.lock.part").mkdir()
+    with pytest.raises(SettingsError, match=r"plugins\.lock\n  The lock cannot be written"):
+        lock.write(path, [])
+    assert lock.read(path) == before

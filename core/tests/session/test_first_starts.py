@@ -1,11 +1,14 @@
 """A book opens on an account: clean, taken over as it is, or cleared of its orders."""
 
+import threading
 from decimal import Decimal
 
 import pytest
 from msgspec import structs
-from trader.errors import Refused, Unreachable
-from trader.model import Instrument, Rejected, Side, Unavailable
+from trader.errors import BadAnswer, PluginError, Refused, SettingsError, Unreachable
+from trader.model import Failed, Instrument, Rejected, Side, Unavailable
+from trader.session import Session
+from trader.session.lanes import ThreadLane
 from trader.store import reading
 
 D = Decimal
@@ -187,3 +190,59 @@ def test_a_cold_start_that_is_refused_leaves_the_epoch_that_was(make_room, why):
     room.always("orders", None)
     room.play(again)
     assert len(room.submits) == 1
+
+
+# ---- what keeps a session from starting -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (Failed("535 wrong password"), SettingsError, "It cannot deliver: 535 wrong password"),
+        ("ok", BadAnswer, "check() answered 'ok'; expected None or Failed."),
+        (ConnectionRefusedError("smtp"), PluginError, "raised in check() at start:\n  ConnectionRefusedError: smtp"),
+        (SystemExit(0), PluginError, "raised in check() at start:\n  SystemExit: 0"),
+    ],
+)
+def test_F117_an_alert_transport_that_cannot_be_checked_is_told(make_room, monkeypatch, answer, error, words):
+    def check(_transport):
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    room = make_room(text="[alert_transports.post]\n")
+    monkeypatch.setattr("dealing_room.plugins.alert_transport.Post.check", check)
+    with pytest.raises(error) as caught:
+        room.play()
+    assert "Plugin 'post'" in str(caught.value) and words in str(caught.value)
+
+
+def test_F117_an_alert_transport_that_hangs_when_it_is_checked_holds_no_start_up_for_ever(make_room, monkeypatch):
+    go = threading.Event()
+    room = make_room(text="[alert_transports.post]\ntimeout = 0.1\n")
+    monkeypatch.setattr("dealing_room.plugins.alert_transport.Post.check", lambda _transport: go.wait(5) and None)
+    threads = {"alert_transport post": ThreadLane}
+    world = room._world
+
+    def with_threads():
+        made = world()
+        line = made.make_lane
+        made.make_lane = lambda name, timeout, workers: (
+            threads[name](name, timeout=timeout, workers=workers) if name in threads else line(name, timeout, workers)
+        )
+        return made
+
+    monkeypatch.setattr(room, "_world", with_threads)
+    with pytest.raises(Unreachable, match=r"did not answer in time \(check\(\)\)"):
+        room.play()
+    go.set()
+
+
+@pytest.mark.parametrize("taken", ["var", "var/logs", "var/logs/trader.jsonl"])
+def test_a_state_folder_that_cannot_be_written_is_told_with_the_place_of_the_setting(tmp_path, taken):
+    path = tmp_path / "settings.toml"
+    path.write_text('[application]\nstate_dir = "var"\n')
+    (tmp_path / taken).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / taken).mkdir() if taken.endswith("jsonl") else (tmp_path / taken).touch()
+    with pytest.raises(SettingsError) as caught:
+        Session(path).start()
+    assert "settings.toml:2  application.state_dir\n  The state folder cannot be written: " in str(caught.value)
+    assert str(tmp_path / taken) in str(caught.value)

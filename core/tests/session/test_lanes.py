@@ -8,6 +8,8 @@ import time
 
 import pytest
 from trader.clock import SystemClock
+from trader.model import Unavailable
+from trader.session.asking import ask
 from trader.session.lanes import InlineLane, NotStarted, Priority, ThreadLane
 
 CANCEL, SUBMIT, QUERY, BARS = Priority
@@ -59,6 +61,25 @@ def test_a_call_runs_beside_the_loop_and_brings_its_answer_or_its_error(lane) ->
     assert one.wait(QUERY, max, 3, 4) == 4
     with pytest.raises(ZeroDivisionError):
         one.wait(QUERY, lambda: 1 // 0)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError("inner"), GeneratorExit("inner"), KeyboardInterrupt("inner")])
+def test_F78_what_a_plugin_raises_never_cancels_whoever_waits_for_it(lane, error) -> None:
+    """A client built on asyncio that lets its own CancelledError escape ends no book's task, and so no session."""
+
+    def work(*_things):
+        raise error
+
+    async def go():
+        asked = await ask(one, QUERY, work)
+        return asked, await one.each(SUBMIT, work, [1, 2])
+
+    one = lane()
+    asked, sent = asyncio.run(go())
+    assert asked == Unavailable("plugin", f"RuntimeError: the plugin raised {type(error).__name__}: inner")
+    assert kinds(sent) == [RuntimeError, RuntimeError] and sent[0].__cause__ is error
+    with pytest.raises(RuntimeError):
+        one.wait(QUERY, work)
 
 
 def test_each_goes_in_order_and_what_raises_is_an_element(lane) -> None:

@@ -204,6 +204,18 @@ def test_a_plugin_that_leaves_while_it_is_closed_keeps_no_other_open(room, monke
     assert room.left_open == 0 and reading.sessions(room.store)[0]["exit_reason"] == "told"
 
 
+def test_a_shared_client_that_fails_when_it_is_closed_keeps_the_database_from_nobody(room):
+    class Client:
+        def close(self):
+            raise OSError("the socket is gone")
+
+    async def story():
+        room.session.world.door("client", distribution="d").shared("http", Client)
+
+    room.play(story)
+    assert room.left_open == 0 and reading.sessions(room.store)[0]["exit_reason"] == "told"
+
+
 def test_a_start_that_a_person_interrupts_is_no_crash(room, monkeypatch):
     def interrupted(*_args):
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ import click
 from trader.cli.options import load_raw, load_settings, wants_json
 from trader.cli.output import answer_json
 from trader.errors import Refused, StoreError, UsageError
-from trader.store import DATABASE
+from trader.store import database_of
 
 if TYPE_CHECKING:
     from trader.store.database import Store
@@ -48,15 +48,11 @@ def state_folder(context: click.Context) -> Path:
 def database(context: click.Context) -> str | Path:
     """What sessions of these settings write to, as `open_store` takes it: the SQLite file, which may not exist, or
     the URL of another database."""
-    url = load_raw(context).get("application", "database")
+    raw = load_raw(context)
+    url = raw.get("application", "database")
     if url is not None and not isinstance(url, str):
         load_settings(context)  # says what is wrong with it
-    if not url:
-        return state_folder(context) / DATABASE
-    return Path(url.removeprefix(_FILE)) if url.startswith(_FILE) or "://" not in url else str(url)
-
-
-_FILE = "sqlite:///"
+    return database_of(url, raw.path.parent, state_folder(context))
 
 
 def place_of(target: str | Path) -> str:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.errors import words
 from trader.model import Approved, Array, OrderRef, OrderRequest, Refusal
 
 
@@ -186,7 +187,7 @@ class Decision:
                     {
                         "plugin": f.instance,
                         "method": f.method,
-                        "error": f"{type(f.error).__name__}: {f.error}",
+                        "error": words(f.error),
                         "outcome": f.outcome,
                     }
                     for f in self.faults

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import ExitRecord, Fault
 from trader.cycle.market import Market
 from trader.cycle.portfolio import Held, Portfolio
-from trader.errors import ESCAPES, BadAnswer
+from trader.errors import ESCAPES, BadAnswer, storable
 from trader.model import Array, ExitIntent
 from trader.protocols import HasExits
 
@@ -98,4 +98,4 @@ def _checked(intent: ExitIntent, by: str, symbols: tuple[str, ...], columns: NDA
         raise BadAnswer(f"Expected a fraction above 0 and at most 1, was {intent.fraction!r}.")
     if intent.stop is not None and not (isfinite(intent.stop) and intent.stop > 0):
         raise BadAnswer(f"Expected a finite stop price above 0, was {intent.stop!r}.")
-    return Exit(int(columns[symbols.index(intent.symbol)]), intent.reason, by, intent.fraction, intent.stop)
+    return Exit(int(columns[symbols.index(intent.symbol)]), storable(intent.reason), by, intent.fraction, intent.stop)

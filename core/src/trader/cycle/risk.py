@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import Fault
 from trader.cycle.planner import Orders
 from trader.cycle.portfolio import BookView
-from trader.errors import ESCAPES, BadAnswer
+from trader.errors import ESCAPES, BadAnswer, storable, words
 from trader.model import Approved, Refusal
 from trader.protocols import RiskRule
 
@@ -41,7 +41,7 @@ def judge(plan: Orders, rules: Sequence[tuple[str, RiskRule]], book: BookView) -
             found = [_checked(refusal, name, len(plan)) for refusal in rule.check(plan, book)]
         except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
             faults.append(Fault(name, "check", exc, "every order that it guards was refused"))
-            reason = f"the rule failed: {type(exc).__name__}: {exc}"
+            reason = f"the rule failed: {words(exc)}"
             found = [Refusal(row, reason, 0.0, 0.0, name) for row in np.flatnonzero(guarded).tolist()]
         for refusal in found:
             if guarded[refusal.order]:
@@ -65,7 +65,7 @@ def _checked(refusal: Refusal, rule: str, count: int) -> Refusal:
         raise BadAnswer(f"Expected a Refusal, was {type(refusal).__name__}.")
     if not 0 <= refusal.order < count:
         raise BadAnswer(f"Expected the index of an order, 0 to {count - 1}, was {refusal.order}.")
-    return Refusal(refusal.order, refusal.reason, float(refusal.limit), float(refusal.value), rule)
+    return Refusal(refusal.order, storable(refusal.reason), float(refusal.limit), float(refusal.value), rule)
 
 
 def approve(plan: Orders) -> list[Approved]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from trader.errors import storable
 from trader.model import ZERO, Accepted, Fill, OrderReport, OrderRequest, OrderState, Outcome, Refusal, Rejected
 from trader.orders.journal import Move, OpenOrder
 from trader.orders.lifecycle import TERMINAL, Cause, legal, step
@@ -253,7 +254,7 @@ class Blotter:
         else:
             self._absent.pop(client_id, None)
             self._open[client_id] = self._keys[order.request.key] = order
-        return Move(client_id, to, cause, at, reason, order.venue_id, order.filled)
+        return Move(client_id, to, cause, at, storable(str(reason or "")), order.venue_id, order.filled)
 
     def _close(self, order: LiveOrder) -> None:
         request = order.request

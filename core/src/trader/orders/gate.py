@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from trader.errors import ESCAPES
+from trader.errors import ESCAPES, words
 from trader.model import Accepted, Approved, Cancel, OrderRequest, Outcome, Refusal, Rejected, Unknown
 from trader.protocols import Broker
 
@@ -98,7 +98,7 @@ class Gate:
     def _unknown(self, method: str, exc: BaseException) -> Unknown:
         if self._tell is not None:
             self._tell(method, exc)
-        return Unknown("plugin", f"{type(exc).__name__}: {exc}")
+        return Unknown("plugin", words(exc))
 
 
 def _outcome(answer: object) -> Outcome:

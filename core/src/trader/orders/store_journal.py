@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from trader.clock import Clock
-from trader.errors import StoreError
+from trader.errors import StoreError, storable
 from trader.model import CashEvent, Fill, OrderRequest
 from trader.orders.journal import Booking, BookState, CycleRecord, Holding, Move, OpenOrder, fact_key
 from trader.orders.lifecycle import TERMINAL
@@ -131,7 +131,9 @@ class StoreJournal:
 
     def odd(self, client_id: str, reason: str, at: datetime) -> None:
         self._write(
-            lambda _, chain: chain.add("odd", book=self.book, client_id=client_id, reason=reason, at=micros(at))
+            lambda _, chain: chain.add(
+                "odd", book=self.book, client_id=client_id, reason=storable(reason), at=micros(at)
+            )
         )
 
     def _write(self, work: Callable[[Connection, Chain], None]) -> None:

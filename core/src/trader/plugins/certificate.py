@@ -72,16 +72,23 @@ def path_of(folder: Path, kind: str, name: str, venue: str = "") -> Path:
 
 
 def write(folder: Path, certificate: Certificate) -> Path:
-    """Write it, whole or not at all."""
+    """Write it, whole or not at all. SettingsError where it cannot be."""
     path = path_of(folder, certificate.kind, certificate.name, certificate.venue)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     text = json.dumps({**asdict(certificate), "date": certificate.date.isoformat()}, indent=2) + "\n"
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The certificate cannot be written: {error.strerror}.",
+            where=f"{FOLDER}/{path.name}",
+            todo=f"It lies in {folder}.",
+        ) from error
     return path
 
 
@@ -91,6 +98,9 @@ def read(folder: Path, kind: str, name: str) -> Certificate | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         cases = [Case(**case) for case in found.pop("cases")]
+        texts = [*found["versions"].values(), found["distribution"], found["version"], found["sha256"]]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a version that is no text")
         return Certificate(**{**found, "date": datetime.fromisoformat(found["date"])}, cases=cases)
     except FileNotFoundError:
         return None

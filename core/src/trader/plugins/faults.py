@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trader.errors import storable
 from trader.plugins import manifest
 from trader.plugins.catalogue import Plugin
 from trader.plugins.kinds import KINDS
@@ -27,7 +28,7 @@ def describe_fault(provided: Provided, method: str, error: BaseException, when: 
 
 def fault_line(plugin: Plugin, error: BaseException) -> str:
     """What and where: "IndexError: index 14 is out of bounds (rsi_dip.py, line 31)", by the plugin's innermost line."""
-    text = "".join(traceback.format_exception_only(error)[-1:]).strip()
+    text = storable("".join(traceback.format_exception_only(error)[:1]).strip())  # notes stand behind it
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]

@@ -45,7 +45,9 @@ def _specs() -> dict[str, tuple[str, ...]]:
 
 def _marked(module: ModuleType) -> dict[str, Any]:
     """The functions of the module that carry @hookimpl."""
-    return {name: value for name, value in vars(module).items() if hasattr(value, "trader_impl")}
+    # a lazy object of somebody's library answers to any name, or raises: its code is not run
+    marked = {name: inspect.getattr_static(value, "trader_impl", None) for name, value in vars(module).items()}
+    return {name: value for name, value in vars(module).items() if marked[name] is not None}
 
 
 def _bad_hook(plugin: Plugin, module: ModuleType) -> PluginBroken | None:

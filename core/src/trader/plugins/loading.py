@@ -90,14 +90,25 @@ def provide(
     where = at(plugin, instance)
     if len(made) != 1:
         raise BadAnswer(f"{hook} returned nothing; expected {expected(plugin)}.", where=where)
-    check_object(made[0], plugin, where)
-    return Provided(instance, plugin, made[0], optional_protocols(made[0], plugin, where), observers_of(made[0], where))
+    try:
+        check_object(made[0], plugin, where)
+        has, observers = optional_protocols(made[0], plugin, where), observers_of(made[0], where)
+    except (TraderError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a property of it
+        raise PluginBroken(
+            f"What {hook} returned raised when it was looked at:\n{fault_line(plugin, error)}",
+            where=where,
+            todo=f"Expected {expected(plugin)}.",
+        ) from error
+    return Provided(instance, plugin, made[0], has, observers)
 
 
 def options_of(
     loaded: Loaded, options: Mapping[str, Any], *, instance: str, origin: str = "", raw: Raw | None = None
 ) -> BaseModel:
-    """The options as the plugin's own `Settings`. SettingsError names file and line, key, expected and was."""
+    """The options as the plugin's own `Settings`. SettingsError names file and line, key, expected and was;
+    PluginBroken: they raised what is no verdict on an option."""
     from trader.settings.explain import validate
     from trader.settings.layers import Raw
 
@@ -105,7 +116,16 @@ def options_of(
     if raw is None:
         origins = {table: origin or "settings"}
         raw = Raw(Path("settings.toml"), {table[0]: {instance: dict(options)}}, origins)  # type: ignore[arg-type]
-    return validate(loaded.settings, options, table, raw)
+    try:
+        return validate(loaded.settings, options, table, raw)
+    except (TraderError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginBroken(
+            f"Its Settings raised:\n{fault_line(loaded.plugin, error)}",
+            where=at(loaded.plugin, instance),
+            todo="Expected the options, or a ValueError that says what is wrong with one.",
+        ) from error
 
 
 def load(plugin: Plugin) -> Loaded:
@@ -147,6 +167,10 @@ def _check_provenance(plugin: Plugin) -> None:
         files = importlib.metadata.distribution(plugin.distribution).files or []
     except importlib.metadata.PackageNotFoundError:
         files = []
+    except Exception as error:  # a stranger's damaged metadata can make the parser raise anything
+        raise PluginBroken(
+            f"The list of its files cannot be read: {error}", where=plugin.label, todo="Install it anew."
+        ) from error
     own = [file for file in files if file.as_posix() in (f"{top}.py", f"{top}/__init__.py")]  # none where editable
     if not own or place is None or place.file is None:
         return

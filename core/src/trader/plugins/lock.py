@@ -116,16 +116,22 @@ def read(path: Path) -> Lock:
 
 
 def write(path: Path, plugins: Iterable[Plugin]) -> Lock:
-    """Lock these plugins and no others. The old file stays whole until the new one is complete."""
+    """Lock these plugins and no others. The old file stays whole until the new one is complete. SettingsError where
+    it cannot be written."""
     entries = sorted(locked(plugin) for plugin in plugins)
     text = "# What was approved to run. Written by `trader plugins lock`; keep it under version control.\n"
     text += "".join("\n" + _table(entry) for entry in entries)
     part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The lock cannot be written: {error.strerror}.", where=path.name, todo=f"It lies in {path.parent}."
+        ) from error
     return {(entry.kind, entry.name): entry for entry in entries}
 
 

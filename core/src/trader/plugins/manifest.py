@@ -18,8 +18,9 @@ It lies inside the top-level package, one table for each kind and name:
 from __future__ import annotations
 
 import importlib.util
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,35 @@ from trader.plugins.kinds import KINDS, Kind
 FILE = "plugin.toml"
 TABLE_KEYS = ("api", "summary", "capabilities", "permissions", "conformance")
 PERMISSION_KEYS = ("submits_orders", "secrets", "hosts")
+ID_POLICIES = ("forever", "open_only", "none")
+
+
+def _truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _seconds(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+
+
+def _words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+
+
+READ_BY_THE_CORE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "concurrency": (lambda value: type(value) is int and value >= 1, "a whole number from 1 on"),
+    "delay_seconds": (_seconds, "seconds from 0 on"),
+    "embedded": (_truth, "true or false"),
+    "horizon_seconds": (_seconds, "seconds from 0 on"),
+    "id_policy": (lambda value: value in ID_POLICIES, f"one of {', '.join(ID_POLICIES)}"),
+    "late_arrival_bounded": (_truth, "true or false"),
+    "needs_bars": (_truth, "true or false"),
+    "recorded": (_truth, "true or false"),
+    "sells_fund_buys": (_truth, "true or false"),
+    "time_in_force": (_words, "a list of names"),
+    "watch_seconds": (_seconds, "seconds from 0 on"),
+}
+"""Capabilities that decide how orders are treated: what each must be. All others are the plugin's own."""
 
 
 class Permissions(NamedTuple):
@@ -94,7 +124,7 @@ def read(path: Path) -> Mapping[str, Any]:
         raise Fault(f"{FILE} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise Fault(f"{FILE} is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, and brackets without end
         raise Fault(f"{FILE} is not valid TOML: {error}") from error
     for word, tables in document.items():
         if word not in KINDS:
@@ -121,10 +151,14 @@ def entry(document: Mapping[str, Any], kind: Kind, name: str) -> Entry:
     permissions = _typed(table, "permissions", dict, "a table", where, {})
     within = f"{where}.permissions"
     _known(permissions, PERMISSION_KEYS, within)
+    capabilities = _typed(table, "capabilities", dict, "a table", where, {})
+    for key, (fits, expected) in READ_BY_THE_CORE.items():
+        if key in capabilities and not fits(capabilities[key]):
+            raise Fault(f"{FILE} [{where}.capabilities] {key}: expected {expected}, was {capabilities[key]!r}")
     return Entry(
         api=_typed(table, "api", int, "a whole number", where, 0),
         summary=_typed(table, "summary", str, "a line of text", where, ""),
-        capabilities=_typed(table, "capabilities", dict, "a table", where, {}),
+        capabilities=capabilities,
         permissions=Permissions(
             submits_orders=_typed(permissions, "submits_orders", bool, "true or false", within, False),
             secrets=_names(permissions, "secrets", within),

@@ -22,8 +22,11 @@ def distributions() -> Iterator[importlib.metadata.Distribution]:
     """Those that may bring a plugin, each once: the first on `sys.path` is the one that an import would find."""
     seen: set[str] = set()
     for distribution in importlib.metadata.distributions():
-        if "trader." not in (distribution.read_text("entry_points.txt") or ""):
-            continue
+        try:
+            if "trader." not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+        except UnicodeDecodeError:
+            pass  # whoever reads it tells of it
         name = normal(head_of(distribution).name)
         if name not in seen:
             seen.add(name)
@@ -39,7 +42,11 @@ def head_of(distribution: importlib.metadata.Distribution) -> Head:
     """Name and version by hand: `distribution.metadata` parses the whole README as an e-mail."""
     fields: dict[str, str] = {}
     requires: list[str] = []
-    for line in (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").splitlines():
+    try:
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except UnicodeDecodeError:
+        text = ""
+    for line in text.splitlines():
         if not line.strip():
             break
         key, _, value = line.partition(":")

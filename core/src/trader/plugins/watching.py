@@ -67,6 +67,12 @@ def _check(name: str, method: Any, gives: tuple[str, ...], where: str) -> None:
         was = "a coroutine" if callable(method) else repr(method)
         raise PluginBroken(f"{name} must be a plain method, was {was}.", where=where, todo=f"Expected {expected}.")
     for argument, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise PluginBroken(
+                f"{name}{inspect.signature(method)} takes {argument!r} by its place; observers are given names.",
+                where=where,
+                todo=f"Expected {expected}.",
+            )
         if parameter.kind is parameter.VAR_KEYWORD or argument in gives:
             continue
         if parameter.kind is parameter.VAR_POSITIONAL or parameter.default is not parameter.empty:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trader.errors import ESCAPES
+from trader.errors import ESCAPES, words
 from trader.model import Accepted, OrderRef, OrderReport, Unavailable
 from trader.protocols import Broker, HasCancelAll
 
@@ -75,4 +75,4 @@ def _all_gone(broker: Broker) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return words(error)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from trader.errors import ESCAPES
+from trader.errors import ESCAPES, words
 from trader.model import Account, CashEvent, Fill, NotFound, OrderReport, Position, Unavailable
 from trader.session.lanes import Lane, Priority
 
@@ -23,7 +23,7 @@ async def ask(
     except TimeoutError:
         return Unavailable("timeout", "no answer in time")
     except ESCAPES as exc:  # a plugin's query that raises is a question that was not answered
-        return Unavailable("plugin", f"{type(exc).__name__}: {exc}")
+        return Unavailable("plugin", words(exc))
     if isinstance(answer, Unavailable) or fits is None or fits(answer):
         return answer
     return Unavailable("nonsense", f"the broker answered {answer!r:.100}")

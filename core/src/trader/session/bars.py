@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trader.cycle.market import check_bars, instant
-from trader.errors import ESCAPES, DataError
+from trader.errors import ESCAPES, DataError, words
 from trader.model import Bars, Severity, Unavailable
 from trader.session.assemble import bar_length, check_closed
 from trader.session.lanes import Priority
@@ -33,7 +33,7 @@ async def fetch(session: Session, book: Book) -> bool:
         except DataError as error:
             bars = Unavailable("data", str(error))
         except ESCAPES as error:  # a source that raises leaves the last good bars in use
-            bars = Unavailable("plugin", f"{type(error).__name__}: {error}")
+            bars = Unavailable("plugin", words(error))
         if isinstance(bars, Unavailable):
             session.log.warning("data_unavailable", source=feed.made.instance, reason=bars.reason)
             text = f"Data source '{feed.made.instance}' did not answer: {bars.reason}"

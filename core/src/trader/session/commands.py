@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from trader.cycle.decision import plain
-from trader.errors import Refused, StoreError, TraderError, UsageError
+from trader.errors import Refused, StoreError, TraderError, UsageError, words
 from trader.model import OrderState
 from trader.safety.sweep import TRYING
 from trader.session import by_hand
@@ -64,7 +64,7 @@ class Obedience:
         except TraderError as error:
             text, refused = " ".join(part for part in (error.what, error.todo) if part), True
         except Exception as error:  # noqa: BLE001 - a wish that cannot be obeyed must not be asked for again and again
-            text, refused = f"it failed: {type(error).__name__}: {error}", True
+            text, refused = f"it failed: {words(error)}", True
         self._session.log.info("command", kind=command.kind, by=command.requested_by, answer=text, refused=refused)
         try:
             commands.answer(self._session.store, command.id, text, refused=refused)

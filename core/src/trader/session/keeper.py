@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trader.cycle.decision import Decision, Fault
-from trader.errors import ESCAPES, BadAnswer, PluginError
+from trader.errors import ESCAPES, BadAnswer, PluginError, words
 from trader.protocols import HasState
 
 STRIKES = 3
@@ -41,7 +41,7 @@ class Keeper:
             return stored if stored is not None else _bytes(plugin.save())
         except ESCAPES as exc:
             raise PluginError(
-                f"It cannot take up the state that it kept: {type(exc).__name__}: {exc}",
+                f"It cannot take up the state that it kept: {words(exc)}",
                 where=f"book '{self._book}', {instance}",
             ) from exc
 

@@ -10,15 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trader.alerts import Alerts
-from trader.errors import ESCAPES, Refused, SettingsError, StoreError, Unreachable
-from trader.model import Severity
+from trader.errors import ESCAPES, BadAnswer, Refused, SettingsError, StoreError, Unreachable
+from trader.model import Failed, Severity
 from trader.orders.lifecycle import UNRESOLVED
 from trader.plugins import certificate, describe_fault, select
 from trader.session import asking, by_hand
 from trader.session.assemble import Assembled, Kit, Patience, answered, assemble
 from trader.session.connect import reach
 from trader.session.gone import Gone, remembered
-from trader.store import DATABASE, blocks, commands
+from trader.store import blocks, commands, database_of
 from trader.store.blocks import EVERYTHING
 from trader.store.chain import verify_chain
 from trader.store.database import open_store
@@ -85,7 +85,7 @@ def refuse_uncertified(settings: Settings, installed: Catalogue) -> None:
 def open_database(session: Session, fresh: bool) -> tuple[Store, Any]:
     """The store and the right to be its one session. StoreError, or Refused with the name of the other session."""
     settings, application = session.settings, session.settings.application
-    target = application.database or settings.state_dir / DATABASE
+    target = database_of(application.database, settings.root, settings.state_dir)
     store = open_store(target, clock=session.world.clock)
     session.closing.append(store.close)
     lock = store.lock(session=session.id, ttl=application.lease_seconds)
@@ -110,9 +110,11 @@ def open_alerts(session: Session, kit: Kit) -> Alerts:
     tables = [table for table in session.settings.tables("alert_transports").values() if table.enabled]
     made = [kit.shared("alert_transport", table.name) for table in tables]
     for one in made:
-        failed = one.object.check()
-        if failed is not None:
+        failed = answered(kit.lane("alert_transport", one), one, "check()", one.object.check)
+        if isinstance(failed, Failed):
             raise SettingsError(f"It cannot deliver: {failed.reason}", where=one.label)
+        if failed is not None:
+            raise BadAnswer(f"check() answered {failed!r:.100}; expected None or Failed.", where=one.label)
     alerts = Alerts(
         [(one.instance, one.object) for one in made],
         now=session.world.clock.now,
@@ -215,12 +217,12 @@ def _held(store: Store, book: str) -> list[str]:
 def close_plugins(session: Session, kit: Kit) -> None:
     """Let go of every plugin, the newest first; one that fails does not keep the others."""
     for made in reversed(kit.provided):
-        close = getattr(made.object, "close", None)
-        if close is not None:
-            try:
+        try:
+            close = getattr(made.object, "close", None)
+            if close is not None:
                 close()
-            except ESCAPES as error:  # the others must be closed too
-                session.log.error("plugin_fault", text=describe_fault(made, "close()", error))
+        except ESCAPES as error:  # the others must be closed too
+            session.log.error("plugin_fault", text=describe_fault(made, "close()", error))
     for lane in kit.lanes.values():
         lane.close()
     session.world.close()

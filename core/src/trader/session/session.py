@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from trader import __version__
 from trader.clock import SystemClock
 from trader.env import World
-from trader.errors import IllegalTransition, Refused, StoreError, TraderError
+from trader.errors import IllegalTransition, Refused, SettingsError, StoreError, TraderError
 from trader.orders.journal import BookState, Journal
 from trader.plugins import Catalogue, catalogue
 from trader.safety.kill import KillSwitch
@@ -151,12 +151,19 @@ class Session:
                 where=settings.raw.origin(("trading", "mode")),
                 todo='Set trading.mode = "paper" (or read_only).',
             )
-        state.mkdir(parents=True, exist_ok=True)
-        set_up(
-            state / "logs" if settings.observability.log_file else None,
-            level=settings.observability.log_level,
-            terminal=self._terminal,
-        )
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            set_up(
+                state / "logs" if settings.observability.log_file else None,
+                level=settings.observability.log_level,
+                terminal=self._terminal,
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"The state folder cannot be written: {error.filename}: {error.strerror}.",
+                where=settings.raw.where(("application", "state_dir")),
+                todo="Check its owner and mode, or name another folder.",
+            ) from None
         self.log = logger("session").bind(session=self.id)  # a logger is what the set-up was when it was made
         kit = Kit(settings, self._catalogue or catalogue(), self.world)
         opening.refuse_unlike(settings, kit, fresh)

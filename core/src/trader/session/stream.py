@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from trader.errors import ESCAPES
+from trader.errors import ESCAPES, words
 from trader.model import Account, Fill, Idle, OrderReport, Reset
 from trader.protocols import HasOrderStream
 from trader.session import asking
@@ -82,7 +82,7 @@ class OrderStream:
         lane.close()
 
     def _lost(self, error: BaseException) -> None:
-        self.session.log.warning("stream_lost", book=self.book.name, reason=f"{type(error).__name__}: {error}")
+        self.session.log.warning("stream_lost", book=self.book.name, reason=words(error))
 
 
 def _thread_lane(name: str, timeout: float, workers: int) -> Lane:

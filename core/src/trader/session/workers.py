@@ -15,6 +15,7 @@ from typing import Any
 
 from trader.clock import SystemClock
 from trader.env import CALL
+from trader.errors import ESCAPES, words
 
 CLOSING = 5.0
 """Seconds that a lane waits for a running call when it is closed; the thread ends with the process."""
@@ -180,8 +181,11 @@ class Workers:
         CALL.until = batch.since + self.timeout
         try:
             answer = batch.work(thing)
-        except BaseException as error:  # noqa: BLE001 - raised where the answer is awaited
+        except ESCAPES as error:  # raised where the answer is awaited
             answer = error
+        except BaseException as error:  # noqa: BLE001 - asyncio's own would cancel whoever awaits the answer
+            answer = RuntimeError(f"the plugin raised {words(error)}")
+            answer.__cause__ = error
         with self._condition:
             if batch.thread is not me:
                 self._hung.discard(me)

@@ -24,7 +24,9 @@ class PluginKeys(BaseModel):
         None, min_length=1, description="Whose secrets and lane it uses, if not those of the table's name."
     )
     isolation: Literal["none"] = Field("none", description="Where it runs: in this process.")
-    timeout: float | None = Field(None, gt=0, description="Seconds for one call, if not the kind's usual time.")
+    timeout: float | None = Field(
+        None, gt=0, le=86_400, description="Seconds for one call, if not the kind's usual time."
+    )
 
 
 @dataclass(frozen=True, slots=True)

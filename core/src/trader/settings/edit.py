@@ -84,7 +84,10 @@ def edit(path: str | Path, change: Change) -> list[str]:
     path = Path(path)
     old = read_text(path)
     wanted = copy.deepcopy(parse(old, path))
-    done = change(wanted)
+    try:
+        done = change(wanted)
+    except SettingsError as error:
+        raise SettingsError(error.what, where=display(path), todo=error.todo) from None
     if not done:
         return []
     import tomlkit
@@ -120,6 +123,8 @@ def _replace(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         shutil.copymode(path, temporary)
+        with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root owns what he writes
+            os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
         Path(temporary).replace(path)
     except OSError as error:
         if temporary is not None:
@@ -155,6 +160,15 @@ def _get(tree: Any, *names: str) -> Any:
     return tree
 
 
+def _list(tree: Any, *names: str) -> Any:
+    """The list at `names`, or None. SettingsError where something else is."""
+    found = _get(tree, *names)
+    if found is not None and not isinstance(found, list):
+        what = f"Expected a list in {'.'.join(names)}, was {show(found)}."
+        raise SettingsError(what, todo="Mend it by hand; nothing was changed.")
+    return found
+
+
 def _set_enabled(tree: Any, kind: str, name: str, *, enabled: bool) -> list[str]:
     what = f"{KINDS[kind].capitalize()} {name} is {'enabled' if enabled else 'disabled'}"
     written = _get(tree, kind, name)
@@ -170,7 +184,7 @@ def _join(tree: Any, name: str, drop_threshold: float | None) -> list[str]:
     stage: dict[str, Any] = {"name": name}
     if drop_threshold is not None:
         stage["drop_threshold"] = drop_threshold
-    pipeline = _get(tree, *PIPELINE)
+    pipeline = _list(tree, *PIPELINE)
     if pipeline is None:
         _set(tree, [stage] if type(tree) is dict else _array(stage), *PIPELINE)
     elif any(_get(other, "name") == name for other in pipeline):
@@ -202,7 +216,7 @@ def _like(pipeline: Any, stage: dict[str, Any]) -> Any:
 
 
 def _leave(tree: Any, name: str) -> list[str]:
-    pipeline = _get(tree, *PIPELINE) or []
+    pipeline = _list(tree, *PIPELINE) or []
     places = [number for number, stage in enumerate(pipeline) if _get(stage, "name") == name]
     for number in reversed(places):
         del pipeline[number]
@@ -235,7 +249,7 @@ def _deselect(tree: Any, kind: str, name: str) -> list[str]:
 
 
 def _list_rule(tree: Any, name: str, *, listed: bool) -> list[str]:
-    rules = _get(tree, "application", "risk_rules")
+    rules = _list(tree, "application", "risk_rules")
     if rules is None or (name in rules) == listed:
         return []
     if listed:

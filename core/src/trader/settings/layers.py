@@ -80,14 +80,23 @@ class Layer:
 def find(explicit: str | Path | None, environ: Mapping[str, str]) -> Path:
     """--settings, else $TRADER_SETTINGS, else ./settings.toml; absolute. SettingsError if it is not a file."""
     named = explicit or environ.get("TRADER_SETTINGS")
-    path = Path(named or "settings.toml").expanduser()
-    if not path.exists() and not named:
+    source = "--settings" if explicit else "TRADER_SETTINGS"
+    path = Path(named or "settings.toml")
+    try:
+        path = path.expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:  # a folder that is closed to us, a name too long; a home nobody knows
+        raise SettingsError(
+            f"It cannot be looked up: {getattr(error, 'strerror', None) or str(error).rstrip('.')}.",
+            where=f"{path!s:.200}",
+            todo=f"It was named by {source}." if named else None,
+        ) from None
+    if not there and not named:
         raise SettingsError(
             f"There is no settings.toml in {Path.cwd()}.",
             todo="Run `trader init` to make one, or name another with --settings PATH or TRADER_SETTINGS.",
         )
-    if not path.exists():
-        source = "--settings" if explicit else "TRADER_SETTINGS"
+    if not there:
         raise SettingsError(
             "There is no such file.", where=str(path), todo=f"It was named by {source}. Run `trader init` to make one."
         )
@@ -222,7 +231,10 @@ def _variables(found: Mapping[str, tuple[str, str]], faults: list[SettingsError]
             continue
         from dynaconf.utils.parse_conf import parse_with_toml  # reads no DYNACONF_* variable
 
-        layers.append(_layer(key, parse_with_toml(text), place))
+        try:
+            layers.append(_layer(key, parse_with_toml(text), place))
+        except (ValueError, RecursionError):  # a number of 5,000 digits; brackets without end
+            faults.append(SettingsError("The value cannot be read.", where=place, todo="Write it as in TOML."))
     return layers
 
 

@@ -83,6 +83,9 @@ def _inherit(
         bands = {"threshold_weight", "threshold_relative"}
         dropped = bands if bands & own.keys() else set()
         below["portfolio"] = {key: value for key, value in below["portfolio"].items() if key not in dropped}
+    schedule, above = book.get("schedule"), below.get("schedule")
+    if isinstance(schedule, Mapping) and isinstance(above, Mapping) and schedule.get("trigger", "cron") != "cron":
+        below["schedule"] = {key: value for key, value in above.items() if key != "cron"}
     return fold(below, book)
 
 
@@ -106,7 +109,7 @@ def _accounts(main: Mapping[str, Any], books: Mapping[str, Any], raw: Raw) -> li
                     todo='Write broker = "..." with the name of a table [brokers.NAME].',
                 )
             )
-        elif broker in taken:
+        elif isinstance(broker, str) and broker in taken:
             faults.append(
                 SettingsError(
                     f"The book '{name}' names the broker '{broker}', which belongs to the book '{taken[broker]}'.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -174,11 +175,18 @@ class Schedule(Table):
 
     run_forever: bool = Field(True, description="false: exactly one cycle.")
     trigger: Literal["interval", "cron", "market", "bar"] = Field("interval", description="What starts a cycle.")
-    interval_seconds: float = Field(60.0, gt=0, description="Trigger interval: seconds from cycle to cycle.")
+    interval_seconds: float = Field(
+        60.0, gt=0, le=31_536_000, description="Trigger interval: seconds from cycle to cycle."
+    )
     cron: str | None = Field(None, description='Trigger cron: five fields, such as "30 15 * * mon-fri".')
     calendar: str = Field("XNYS", description="Trigger market: the exchange's calendar, by its MIC.")
     at: Literal["open", "close"] = Field("close", description="Trigger market: which moment of the trading day.")
-    offset_seconds: float = Field(0.0, description="Trigger market: seconds after that moment; negative is before.")
+    offset_seconds: float = Field(
+        0.0,
+        ge=-604_800,
+        le=604_800,
+        description="Trigger market: seconds after that moment, at most a week; negative is before.",
+    )
     timezone: str = Field("UTC", description='The zone in which `cron` is written, such as "America/New_York".')
 
     @field_validator("timezone")
@@ -229,8 +237,10 @@ class Connect(Table):
     """How a broker is reached, and reached again after it was lost."""
 
     tries: int = Field(20, ge=1, description="So many tries, then it is given up until a person acts.")
-    first_seconds: float = Field(1.0, gt=0, description="Pause after the first try; it doubles, with jitter.")
-    longest_seconds: float = Field(60.0, gt=0, description="The longest pause between two tries.")
+    first_seconds: float = Field(
+        1.0, gt=0, le=86_400, description="Pause after the first try; it doubles, with jitter."
+    )
+    longest_seconds: float = Field(60.0, gt=0, le=86_400, description="The longest pause between two tries.")
 
 
 class Heartbeat(Table):
@@ -266,6 +276,14 @@ class BookSettings(Table):
         None, gt=0, description="Seconds of market time; no new risk on older bars. Five bars unless given."
     )
 
+    @field_validator("risk_rules")
+    @classmethod
+    def _once(cls, rules: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for number, rule in enumerate(rules or ()):
+            if rule in (rules or ())[:number]:
+                raise ValueError(f'The risk rule "{rule}" is named twice. Name it once.')
+        return rules
+
     @property
     def data_age_limit(self) -> float:
         """Seconds of market time after which bars are too old for new risk."""
@@ -288,6 +306,17 @@ class Application(BookSettings):
     connect: Connect = Field(default_factory=Connect, description="Reaching brokers.")
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, description="Proof of life.")
     shutdown: Shutdown = Field(default_factory=Shutdown, description="What a stop does.")
+
+    @field_validator("state_dir")
+    @classmethod
+    def _findable(cls, folder: str) -> str:
+        if "\0" in folder:
+            raise ValueError("A path has no NUL character.")
+        try:
+            Path(folder).expanduser()
+        except RuntimeError:
+            raise ValueError(f'Nobody knows where "{folder}" is. Write the whole path.') from None
+        return folder
 
 
 class Trading(Table):

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Select, insert, select, update
 
+from trader.errors import storable
 from trader.store import schema as s
 from trader.store.database import Store
 
@@ -32,7 +33,7 @@ class Block(NamedTuple):
 
 def block(store: Store, scope: str, level: Level, reason: str) -> Block:
     """Set a block; the same scope, level and reason while it stands is one block, and that one is returned."""
-    values = {"scope": scope, "level": level, "reason": reason}
+    values = {"scope": scope, "level": level, "reason": storable(reason)}
 
     def write(connection: Connection) -> Block:
         found = _blocks(connection, _STANDING.filter_by(**values).limit(1))

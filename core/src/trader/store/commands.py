@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import insert, select, update
 
-from trader.errors import StoreError
+from trader.errors import StoreError, storable
 from trader.store.database import Store
 from trader.store.schema import command
 
@@ -52,7 +52,7 @@ def look(store: Store, number: int) -> Command:
 
 def answer(store: Store, number: int, text: str, *, refused: bool = False) -> None:
     """Say what was done, or why not; once."""
-    values = {"state": "refused" if refused else "done", "answer": text, "answered_at": store.clock.now()}
+    values = {"state": "refused" if refused else "done", "answer": storable(text), "answered_at": store.clock.now()}
     statement = update(command).where(command.c.id == number, command.c.state == "waiting").values(**values)
     if store.write(lambda connection: connection.execute(statement).rowcount) != 1:
         raise StoreError(f"Command {number} waits for no answer.", where=store.where)

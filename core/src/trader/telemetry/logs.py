@@ -6,6 +6,7 @@ kill_switch, loop_shutdown.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from datetime import datetime
@@ -21,9 +22,23 @@ FILE = "trader.jsonl"
 _MEGABYTE = 1_000_000
 
 
+class _File(RotatingFileHandler):
+    """Goes on in the same file where it cannot begin the next one, and says so once."""
+
+    _told = False
+
+    def doRollover(self) -> None:  # noqa: N802 - the library's name
+        try:
+            super().doRollover()
+        except OSError as error:
+            if not self._told:
+                sys.stderr.write(f"The log goes on in {self.baseFilename}, it cannot be rotated: {error}\n")
+            self._told = True
+
+
 def set_up(folder: Path | None, *, level: str = "info", terminal: str | None = "info") -> None:
     """Send every log line to `folder`/trader.jsonl (None: no file) and to stderr (`terminal`: least level there; None:
-    nothing). Replaces what was set up before."""
+    nothing). Replaces what was set up before. OSError: the file cannot be written."""
     root = logging.getLogger("trader")
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -47,7 +62,9 @@ def set_up(folder: Path | None, *, level: str = "info", terminal: str | None = "
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(folder / FILE, maxBytes=50 * _MEGABYTE, backupCount=10, encoding="utf-8", delay=True)
+        if (folder / FILE).exists():
+            (folder / FILE).open("a").close()  # each line would tell of it otherwise, and be lost
+        file = _File(folder / FILE, maxBytes=50 * _MEGABYTE, backupCount=10, encoding="utf-8", delay=True)
         file.setFormatter(_formatter(structlog.processors.JSONRenderer(serializer=_json), shared))
         root.addHandler(file)
     if terminal is not None:
@@ -78,7 +95,10 @@ def _shown(value: Any) -> str:
 
 
 def _json(event: dict[str, Any], **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=_plain).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=_plain).decode()
+    except UnicodeEncodeError:  # half a character, from a venue
+        return json.dumps(event, default=_plain)
 
 
 def _plain(value: Any) -> Any:
