@@ -1,6 +1,9 @@
 """What the tests of the operator's commands share: a folder with settings, its database, and a scripted session."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -84,6 +87,18 @@ class Desk:
 
     def json(self, *arguments, code=0):
         return json.loads(self.run(*arguments, "--json", code=code))
+
+    def unread(self, *arguments):
+        """The exit code and stderr of a program whose stdout is a pipe that nobody reads any more."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [sys.executable, "-c", "from trader.cli import main; main()", *arguments], check=False, text=True,
+            stdout=writer, stderr=subprocess.PIPE, cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+        os.close(writer)
+        return done.returncode, done.stderr
 
     @contextmanager
     def session(self, obey=None, *, lock=True):

@@ -42,6 +42,10 @@ def test_init_in_another_folder_names_its_settings(run, tmp_path):
     assert f"--settings {(tmp_path / 'new' / 'settings.toml').relative_to(tmp_path)}" in output
 
 
+def test_what_init_says_comes_next_can_be_typed(run):
+    assert '--settings "my desk' in run("init", "my desk").output
+
+
 def test_init_for_programs(run, tmp_path):
     assert json.loads(run("init", "--json").output) == {"folder": str(tmp_path), "written": FILES, "kept": []}
     assert json.loads(run("--json", "init").output) == {"folder": str(tmp_path), "written": [], "kept": FILES}

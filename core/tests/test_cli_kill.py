@@ -253,6 +253,21 @@ def test_kill_goes_on_where_the_file_cannot_be_written(bare, venues):
     assert venues.left("alpha") == []
 
 
+def test_kill_with_a_reason_that_is_no_text_halts_and_sweeps(desk, venues, monkeypatch):
+    """A terminal of another encoding: its bytes can be kept by no file and no database."""
+    monkeypatch.setenv("LOGNAME", "k\udcfcm")
+    told = desk.json("kill", "--reason", "K\udcfcche brennt")
+    assert (told["reason"], told["by"], told["stored"]) == ("K?che brennt", "k?m", True)
+    assert read_stop(desk.state) is not None and venues.left("alpha") == []
+    assert "lifted" in desk.run("rearm", "--reason", "gel\udcf6scht")
+
+
+def test_kill_whose_words_nobody_reads_sweeps_all_the_same(bare, venues):
+    """Its output goes to a full disk, or into a pipe that has ended."""
+    assert bare.unread("kill") == (0, "")
+    assert venues.left("alpha") == []
+
+
 # ---- venues --------------------------------------------------------------------------------------------------------
 def test_a_broken_venue_does_not_stop_the_others(bare, venues):
     venues.write(alpha="hangs", beta="raises", gamma="away", delta="broken", good="")

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trader.cli import main
 from trader.cli.asking import withdrawn
 from trader.cli.screen import Screen
 from trader.clock import SystemClock
 from trader.errors import Refused, Unreachable, UsageError
 from trader.model import OrderState
 from trader.safety.stop import Trip, write_stop
-from trader.store import blocks, commands
+from trader.store import DATABASE, blocks, commands, reading
 from trader.store.database import open_store
 from trader.store.runs import stop_session
 
@@ -57,13 +58,19 @@ def test_where_nothing_ever_ran_a_wish_leaves_nothing_behind(bare):
     assert not bare.state.exists()
 
 
-@pytest.mark.parametrize("words", [["rearm", "", "--reason", "x"], ["cancel", ""]])
+@pytest.mark.parametrize("words", [["rearm", "", "--reason", "x"], ["cancel", ""], ["release", ""]])
 def test_an_empty_word_is_not_taken_for_everything(desk, words):
-    """A script's variable that is not set: the kill switch stays, and no order is cancelled for it."""
+    """A script's variable that is not set: what is halted or held stays so, and no order is cancelled for it."""
     blocks.block(desk.store, "*", "halt", "fire")
     with desk.session(lambda _: "done") as asked, pytest.raises(UsageError, match="is empty"):
         desk.run(*words)
     assert asked == [] and len(blocks.standing(desk.store)) == 1
+
+
+def test_a_wish_that_is_no_text_reaches_the_session(desk):
+    with desk.session(lambda _: "done") as asked:
+        desk.run("cancel", "caf\udce9")
+    assert asked[0].args == {"order": "caf?"}
 
 
 def test_a_wish_that_the_session_refuses_is_told_as_a_sentence(desk):
@@ -103,6 +110,14 @@ def test_stop_where_nothing_runs_says_so_and_is_done(bare, desk):
 def test_stop_where_nothing_ever_ran_makes_nothing(bare):
     assert "there is nothing to stop" in bare.run("stop")
     assert not bare.state.exists()
+
+
+def test_a_stop_that_is_refused_is_not_waited_for_and_not_said_to_be_stored(desk):
+    """A session that starts refuses what was asked before it listens; it goes on, and nothing is kept for it."""
+    with desk.session(lambda _: "no: the session that was asked has ended: ask again"):
+        with pytest.raises(Refused, match=r"refused: .*ask again"):
+            desk.run("stop", "--timeout", "3")
+        assert desk.waiting() == []
 
 
 def ending(desk, seconds=0.2):
@@ -251,6 +266,39 @@ def test_status_of_a_session_that_is_held_says_how_to_let_it_trade(desk):
     assert desk.json("status")["held"] is False, "nothing runs, so nothing is held"
 
 
+def test_status_says_that_a_session_is_on_its_way_before_it_has_a_row(desk):
+    """It has the lock, and asks its broker for minutes: nobody is told that none runs, and to start another."""
+    stop_session(desk.store, "s1", "trader stop")
+    assert desk.json("status")["starts_or_ends"] is None
+    with desk.session():
+        text, told = desk.run("status"), desk.json("status")
+    assert "one starts or ends: process" in text and "none runs" not in text
+    assert "newest   s1 (paper) ended" in text
+    assert text.rstrip().endswith("look again:   trader status")
+    assert told["starts_or_ends"].startswith("process")
+    assert (told["running"], told["session"]["state"]) == (False, "stopped")
+
+
+def test_status_of_a_first_start_does_not_say_that_nothing_runs(bare):
+    with open_store(bare.state / DATABASE).lock():
+        text = bare.run("status")
+    assert "one starts or ends: process" in text
+    assert "Nothing has run here yet" not in text
+
+
+def test_a_session_that_ends_while_status_looks_has_not_died(desk, monkeypatch):
+    lock, sessions = desk.store.lock(), reading.sessions
+
+    def ending(store):
+        rows = sessions(store)
+        stop_session(desk.store, "s1", "trader stop")
+        lock.release()
+        return rows
+
+    monkeypatch.setattr(reading, "sessions", ending)
+    assert desk.json("status")["session"]["state"] == "running"
+
+
 def test_orders_shows_what_is_unknown_and_what_is_proven_absent(desk):
     desk.order("t1", state=OrderState.UNKNOWN)
     desk.order("t2", state=OrderState.ABSENT)
@@ -278,8 +326,21 @@ def test_a_wish_that_nobody_waits_for_any_more_is_withdrawn_unless_it_is_a_stop(
 
     monkeypatch.setattr(SystemClock, "sleep", interrupted)
     with desk.session():
-        desk.run(*words, code=1)
+        said = desk.run(*words, code=1)
     assert [kind for kind, _ in desk.waiting()] == (["stop"] if words == ["stop"] else [])
+    assert ("The request is stored" in said) is (words == ["stop"])
+
+
+def test_who_waits_for_an_end_no_longer_is_not_told_that_it_stopped(desk, monkeypatch, capsys):
+    def interrupted(_clock, _seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SystemClock, "sleep", interrupted)
+    with desk.session(), pytest.raises(SystemExit) as ended:
+        main(["stop"])
+    assert ended.value.code == 130
+    told = capsys.readouterr()
+    assert "Interrupted." in told.err and "topped" not in told.err + told.out
 
 
 def test_a_terminal_that_is_gone_ends_no_session(monkeypatch):
@@ -290,3 +351,13 @@ def test_a_terminal_that_is_gone_ends_no_session(monkeypatch):
     decision = SimpleNamespace(number=1, quantity=np.zeros(1), at=NOW, equity=Decimal(1))
     with Screen(None, out=None, live=True) as screen:
         screen.step(SimpleNamespace(rows=1), SimpleNamespace(decision=decision))
+
+
+def test_a_run_that_nobody_reads_trades_all_the_same(bare):
+    assert bare.unread("run", "--once") == (0, "")
+    assert bare.json("status")["books"][0]["cycles"] == 1
+
+
+def test_a_reader_that_has_read_enough_is_no_failure(bare):
+    """`trader orders | head`, in a script that minds each exit code of a pipe."""
+    assert bare.unread("config", "show") == (0, "")

@@ -272,6 +272,15 @@ def test_a_contracts_multiplier_counts_in_its_value(world):
     assert held["gain"] == pytest.approx(1 / 11)
 
 
+def test_a_position_without_a_price_is_not_taken_for_a_new_one(history):
+    prices, held = np.array([np.nan, 20.0, 800.0, 200.0, 1.0]), np.array([150.0, 0, 0, 0, 0])
+    unseen = decision(3, price=prices, quantity=held, weight=np.array([np.nan, 0, 0, 0, 0]))
+    history.journal().decided(record(unseen), [], [], {})
+    text = run("positions")
+    assert "What has no mark had no price in that cycle." in text
+    assert "opened since" not in text
+
+
 def test_flat_positions_are_not_listed(history):
     fact = Fill("e9", "k", "v", "AAPL", Side.SELL, Decimal(150), Decimal(100), Decimal(0), day(3))
     flat = Holding("AAPL", Decimal(0), Decimal(0), None, Decimal(0))
@@ -331,7 +340,7 @@ def test_fills_for_programs_and_people(history):
     assert as_json("fills", "--last", "1") == [second]
     assert as_json("fills", "--symbol", "IBM") == []
     text = run("fills")
-    assert "2013-03-01 21:00  AAPL    buy         20  99.90  0.50  taaa1  e1" in text
+    assert "2013-03-01 21:00  AAPL    buy         20  99.90  0.50 USD  taaa1  e1" in text
     assert "2 fills.   why was it ordered?   trader why taaa1" in text
 
 
@@ -349,6 +358,50 @@ def test_books_are_shown_apart(history):
         run("why", "AAPL")
     assert "book fx" in run("why", "AAPL", "--book", "fx")
     assert "--book fx" in run("why", "GOOG", "--book", "fx")
+
+
+def test_what_most_people_want_next_finds_the_book_again(history):
+    """Two books look at AAPL: a hint without the book is refused."""
+    second = history.journal("fx", "P2")
+    second.decided(record(decision(book="fx")), [request("tfff1", "AAPL", 1, 1, book="fx", at=day(1))], [], {})
+    hints = [
+        run("positions"), run("positions", "--book", "main"), run("decisions", "1"),
+        run("why", "AAPL", "--book", "main", "--cycle", "2"), run("why", "tfff1"),
+    ]  # fmt: skip
+    for text in hints:
+        words = text.splitlines()[-1].partition("   trader ")[2].split()
+        assert run(*words), text
+
+
+def test_a_fee_has_its_currency_and_no_two_are_added(history):
+    """0.00005 BTC is neither nothing nor dollars."""
+    journal = history.journal()
+    journal.moved([Move("tccc1", OrderState.WORKING, Cause.ACK, day(2), venue_id="v2")])
+    for number, (fee, currency) in enumerate((("0.00005", "BTC"), ("0.1", "USDT"), ("0.2", "USDT")), 7):
+        fact = Fill(
+            f"e{number}", "tccc1", "v2", "GOOG", Side.SELL, Decimal(1), Decimal(800), Decimal(fee), day(3), currency
+        )
+        held = Holding("GOOG", Decimal(1), Decimal(800), day(3), Decimal(0))
+        journal.booked([Booking(fact, "tccc1", held, Decimal(45_000))], [])
+    text = run("fills")
+    assert "0.00005 BTC" in text and "0.10 USDT" in text
+    assert "fee 0.00005 BTC, slippage" in run("why", "tccc1")
+    assert "fee 0.00005 BTC + 0.30 USDT," in run("why", "GOOG", "--cycle", "2")
+
+
+def test_fills_of_older_epochs_are_told_apart_and_lead_to_no_order_that_nobody_finds(history):
+    other = history.journal("fx", "P2")
+    fact = Fill("x1", "k", "v", "EUR", Side.BUY, Decimal(5), Decimal(1), Decimal(0), day(3))
+    other.booked([Booking(fact, None, Holding("EUR", Decimal(5), Decimal(1), day(3), Decimal(0)), Decimal(1))], [])
+    open_epoch(history.store, b"another", "cold")
+    assert "3 fills.   see: trader orders" in run("fills"), "no book has opened yet"
+    history.journal()
+    text = run("fills")
+    assert "BOOK" in text and "fx " in text, "books of an older epoch are books too"
+    assert "trader why" not in text
+    assert [each["execution_id"] for each in as_json("fills", "--book", "fx")] == ["x1"]
+    with pytest.raises(UsageError, match="no book 'gold'"):
+        run("fills", "--book", "gold")
 
 
 # ---- status --------------------------------------------------------------------------------------------------------
@@ -467,7 +520,7 @@ def test_why_a_symbol_was_bought_with_the_numbers_of_every_stage(history):
         "  balancer         threshold: drift +5.0 % of equity: trade",
         "  planner          buy 50, market, mark 100.00",
         "  order rules      none refused it",
-        "  order            taaa1 filled 50 at 99.90 (2013-03-01 21:00), fee 1.00, slippage -0.10",
+        "  order            taaa1 filled 50 at 99.90 (2013-03-01 21:00), fee 1.00 USD, slippage -0.10",
         "what became of the order?   trader why taaa1",
     ]
 
@@ -562,15 +615,45 @@ def test_why_with_several_stages_shows_their_shares_and_the_last_ones_weights(wo
     assert "not asked, the last stage gave weights: flat" in text
 
 
+def test_what_a_person_traded_is_the_last_trade_too(history):
+    """The cycle that bought it is not why it is gone."""
+    journal, at = history.journal(), day(2) + timedelta(hours=1)
+    sold = request("tddd1", "AAPL", "150", "100", side=Side.SELL, at=at, purpose=Purpose.MANUAL)
+    diary = CycleRecord("main", f"by hand {at.isoformat()}", 0, at, Decimal(100_000), Decimal(45_005), b"{}")
+    journal.decided(diary, [sold], [], {})
+    fact = Fill("e9", "tddd1", "v9", "AAPL", Side.SELL, Decimal(150), Decimal(101), Decimal(0), at)
+    flat = Holding("AAPL", Decimal(0), Decimal(0), None, Decimal(0))
+    move = Move("tddd1", OrderState.FILLED, Cause.FILL, at, filled=Decimal(150))
+    journal.booked([Booking(fact, "tddd1", flat, Decimal(60_155))], [move])
+    journal.decided(
+        record(decision(3, quantity=np.zeros(5), verdict=np.full(5, Verdict.NO_CHANGE, np.int8))), [], [], {}
+    )
+    text = run("why", "AAPL")
+    assert "last traded by a person, 2013-03-01 22:00: sold 150\n" in text
+    assert text.rstrip().endswith("trader why tddd1")
+    assert as_json("why", "AAPL")["last_traded"] == {
+        "cycle": 0, "cycle_id": f"by hand {at.isoformat()}", "at": at.isoformat(), "client_order_ids": ["tddd1"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words", [["why", "caf\udce9"], ["why", "AAPL", "--cycle", "caf\udce9"], ["decisions", "caf\udce9"]]
+)
+def test_a_word_that_is_no_text_is_not_found(history, words):
+    """A terminal of another encoding; the database takes no such bytes."""
+    with pytest.raises(UsageError, match=r"no symbol and no order|has no cycle"):
+        run(*words)
+
+
 def test_the_life_of_an_order(history):
     lines = run("why", "taaa").splitlines()
     assert lines[:6] == [
         "order taaa1, book main: buy 50 AAPL, market: filled",
         "  2013-02-28 21:00:00  decided  in cycle 1 to rebalance, mark 100.00, day",
         "  2013-02-28 21:00:00  working  the venue took it as v1",
-        "  2013-03-01 21:00:00  fill     20 at 99.90, fee 0.50, slippage -0.10 (-0.10 %), execution e1",
+        "  2013-03-01 21:00:00  fill     20 at 99.90, fee 0.50 USD, slippage -0.10 (-0.10 %), execution e1",
         "  2013-03-01 21:00:00  working  by its fills, 20 filled",
-        "  2013-03-01 21:00:00  fill     30 at 99.90, fee 0.50, slippage -0.10 (-0.10 %), execution e2",
+        "  2013-03-01 21:00:00  fill     30 at 99.90, fee 0.50 USD, slippage -0.10 (-0.10 %), execution e2",
     ]
     assert "AAPL: bought 50 (100 -> 150)" in "\n".join(lines)
     told = as_json("why", "taaa")
@@ -676,6 +759,11 @@ def test_release_that_a_session_refuses_or_does_not_answer(history):
 )
 def test_prices_have_two_places_or_six_digits(value, text):
     assert output.price(Decimal(value)) == text
+
+
+@pytest.mark.parametrize("share", [-0.0, -0.0004, Decimal("-0.0004")])
+def test_a_share_that_rounds_to_nothing_has_no_sign(share):
+    assert output.percent(share) == "0.0 %"
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=8))

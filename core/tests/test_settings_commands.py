@@ -83,6 +83,17 @@ def test_check_says_what_each_book_resolves_to(folder):
     assert answer["books"]["main"]["rules"][0] == "max_order_notional"
 
 
+def test_check_names_the_one_that_is_implied_and_refuses_where_a_start_would(folder):
+    """Settings are not valid where nothing says which broker is meant, or where that one is turned off."""
+    path = folder / "settings.toml"
+    path.write_text(path.read_text().replace('broker = "paper" ', '# broker = "paper" '))
+    assert json.loads(run("config", "check", "--json"))["books"]["main"]["broker"] == "paper"
+    with pytest.raises(SettingsError, match="Nothing says which broker the book 'main' uses"):
+        run("config", "check", "--set", "brokers.other.plugin=paper")
+    with pytest.raises(SettingsError, match=r"uses the broker 'paper', but .* enabled = false"):
+        run("config", "check", "--set", "application.broker=paper", "--set", "brokers.paper.enabled=false")
+
+
 def test_options_stand_before_or_after_the_commands_name(folder, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

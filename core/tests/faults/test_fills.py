@@ -256,6 +256,7 @@ def test_F105_a_fee_in_what_was_bought(make_room):
     async def story():
         await room.hold("BTC/USDT", 0.1)
         assert room.held("BTC/USDT") == D("99.85") and room.cash() == 90_000
+        assert room.session.books[0].fees == 15, "0.15 BTC at 100, in what the summary counts money in"
         room.agree()
         assert room.blocks() == set()
         room.want["BTC/USDT"] = 0.0

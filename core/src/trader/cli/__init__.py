@@ -6,7 +6,7 @@ Distributions may bring commands (`trader.cli.brought`); who types one of trader
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,14 @@ class Commands(click.Group):
             raise click.UsageError(_no_such(name), ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as gone:
+            if ctx.invoked_subcommand == "run":  # its screen minds no reader that went: this was another pipe
+                raise
+            raise _NobodyReadsError from gone  # click itself would end the program with 1 for it
+
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -115,8 +123,14 @@ def trader() -> None:
     """Run trading strategies against brokers, unattended. Paper by default."""
 
 
+class _NobodyReadsError(Exception):
+    """The reader of a pipe went away: `trader orders | head`."""
+
+
 def main(args: list[str] | None = None) -> None:
     """The program `trader`. Faults of the user's input end as one paragraph and an exit code, never as a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a sign that the terminal has not ends no answer
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: Any = trader.main(args, prog_name="trader", standalone_mode=False)
     except TraderError as error:
@@ -126,10 +140,12 @@ def main(args: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
+        click.echo("Interrupted.", err=True)
         code = 130
-    except BrokenPipeError:  # the reader of a pipe went away: `trader orders | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _NobodyReadsError:
+        from trader.cli.output import unread
+
+        unread()
         code = 0
     except Exception:  # noqa: BLE001 - the last line of defence
         code = _fault_of_ours()

@@ -14,7 +14,7 @@ import click
 from trader.cli.options import wants_json
 from trader.cli.output import WIDTH, answer_json, clean
 from trader.cli.state import database, look, place_of, running
-from trader.errors import Refused, StoreError, Unreachable
+from trader.errors import Refused, StoreError, Unreachable, storable
 
 if TYPE_CHECKING:
     from trader.store.commands import Command
@@ -100,7 +100,8 @@ def asked(
     from trader.store import commands
 
     clock = store.clock
-    number = commands.ask(store, kind, args, by=who())
+    known = {name: storable(value) if isinstance(value, str) else value for name, value in args.items()}
+    number = commands.ask(store, kind, known, by=who())
     end = clock.monotonic() + timeout
     try:
         while (command := commands.look(store, number)).state == "waiting" and clock.monotonic() < end:
@@ -132,6 +133,6 @@ def sentence(done: Command) -> str:
 def who() -> str:
     """The user's name, for the record."""
     try:
-        return getpass.getuser()
+        return storable(getpass.getuser())
     except (OSError, KeyError):  # a user without a name
         return "unknown"

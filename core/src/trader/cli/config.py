@@ -11,7 +11,7 @@ import click
 from trader.cli.options import json_option, load_raw, load_settings, set_option, settings_option, wants_json
 
 if TYPE_CHECKING:
-    from trader.settings import BookSettings, Settings
+    from trader.settings import Settings
 
 
 @click.group()
@@ -27,15 +27,16 @@ def config() -> None:
 def check(context: click.Context) -> None:
     """Say whether the settings are valid, and what each book resolves to."""
     settings = load_settings(context)
+    books = {name: _book(settings, name) for name in settings.book_names}
     if wants_json(context):
-        click.echo(json.dumps(_checked(settings), indent=2))
+        click.echo(json.dumps(_checked(settings, books), indent=2))
         return
     click.echo(f"The settings are valid: {settings.path}")
     click.echo(f"mode     {settings.trading.mode}{', dry run' if settings.trading.dry_run else ''}")
     click.echo(f"state    {settings.state_dir}")
-    for name in settings.book_names:
+    for name, book in books.items():
         click.echo(f"\nbook {name}")
-        for label, text in _book(settings, settings.book(name)).items():
+        for label, text in book.items():
             click.echo(f"  {label:<10} {_said(text)}")
     click.echo("\nEach plugin's own options are checked when it is loaded. Next: trader run --once")
 
@@ -71,40 +72,44 @@ def schema() -> None:
     click.echo(json.dumps(Settings.model_json_schema(), indent=2))
 
 
-def _book(settings: Settings, book: BookSettings) -> dict[str, Any]:
-    """What one book resolves to; None where the one enabled candidate is implied."""
+def _book(settings: Settings, name: str) -> dict[str, Any]:
+    """What one book resolves to. Errors: as at a start, where nothing says what it uses or that is turned off."""
+    from trader.plugins.catalogue import catalogue
+    from trader.plugins.selection import EXCLUSIVE, select
+
+    tree, installed, where = settings.raw.tree, catalogue(), settings.path.name
+    chosen = {kind: select(tree, kind, installed, book=name, where=where) for kind in EXCLUSIVE}
+    book = settings.book(name)
     coverage = book.coverage
     covered: Any = {"static": list(coverage.symbols), "pattern": coverage.pattern, "broker": coverage.watchlist}
     enabled = [name for name, table in settings.tables("risk_rules").items() if table.enabled]
     return {
-        "broker": book.broker,
-        "data": book.data,
+        "broker": chosen["broker"],
+        "data": chosen["data_source"],
         "timeframe": coverage.timeframe,
         "source": coverage.source,
         "covers": covered[coverage.source],
         "pipeline": [stage.name for stage in book.models.pipeline],
-        "allocator": book.allocator,
-        "execution": book.execution,
+        "allocator": chosen["allocator"],
+        "execution": chosen["execution_style"],
         "balancer": book.portfolio.balancer,
         "rules": enabled if book.risk_rules is None else list(book.risk_rules),
         "trigger": book.schedule.trigger if book.schedule.run_forever else "once",
     }
 
 
-def _checked(settings: Settings) -> dict[str, Any]:
+def _checked(settings: Settings, books: dict[str, Any]) -> dict[str, Any]:
     return {
         "valid": True,
         "path": str(settings.path),
         "state_dir": str(settings.state_dir),
         "mode": settings.trading.mode,
         "dry_run": settings.trading.dry_run,
-        "books": {name: _book(settings, settings.book(name)) for name in settings.book_names},
+        "books": books,
     }
 
 
 def _said(value: Any) -> str:
-    if value is None:
-        return "the one that is enabled"
     if isinstance(value, list):
         return " ".join(value) if value else "nothing"
     return str(value)

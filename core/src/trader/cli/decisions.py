@@ -24,7 +24,7 @@ from trader.cli.output import (
     table,
     when,
 )
-from trader.cli.state import LAST, Facts, book_option, books, find_cycle, last_option, nothing, opened
+from trader.cli.state import LAST, Facts, book_option, book_part, books, find_cycle, last_option, nothing, opened
 
 if TYPE_CHECKING:
     from trader.store.database import Store
@@ -46,7 +46,8 @@ def decisions(context: click.Context, which: str | None, book: str | None, last:
             return nothing(context, None if which else [])
         if which is not None:
             cycle = find_cycle(store, found[0]["name"], which)
-            return answer_json(_whole(cycle)) if wants_json(context) else _show(cycle)
+            part = book_part(cycle["book"], several=len(books(store)) > 1)
+            return answer_json(_whole(cycle)) if wants_json(context) else _show(cycle, part)
         if last is None and not wants_json(context):
             last = LAST
         rows = [row for each in found for row in _diary(store, each["name"], last)]
@@ -134,7 +135,7 @@ def _whole(cycle: Facts) -> Facts:
     }
 
 
-def _show(cycle: Facts) -> None:
+def _show(cycle: Facts, part: str) -> None:
     decision = cycle["decision"] or {}
     head = f"{when(cycle['at'])} UTC  cycle {cycle['number']}, book {cycle['book']}: "
     click.echo(clean(head + f"equity {money(cycle['equity'])}, cash {money(cycle['cash'])}"))
@@ -151,7 +152,7 @@ def _show(cycle: Facts) -> None:
         click.echo()
         click.echo(rest)
     click.echo()
-    click.echo(f"one symbol, stage by stage:   trader why {_example(cycle)} --cycle {cycle['number']}{_part(cycle)}")
+    click.echo(f"one symbol, stage by stage:   trader why {_example(cycle)} --cycle {cycle['number']}{part}")
 
 
 def _part(cycle: Facts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from trader.cli.options import json_option, set_option, settings_option, wants_json
-from trader.cli.output import NONE, answer_json, by_book, money, price, quantity, short, shown, when
+from trader.cli.output import NONE, answer_json, by_book, fees, price, quantity, short, shown, when
 from trader.cli.state import Facts, book_option, books, last_option, newest, nothing, of_symbol, opened
 
 
@@ -24,20 +24,24 @@ def fills(context: click.Context, book: str | None, symbol: str | None, last: in
             return nothing(context, [])
         from trader.store import reading
 
-        found = books(store, book)
-        rows = of_symbol(reading.fills(store, book), symbol)
-    some = newest(rows, last, everything=wants_json(context))
-    if wants_json(context):
-        return answer_json([fill(row) for row in some])
-    if not found:
+        booked = reading.fills(store, book)
+        names = {row["book"] for row in booked}  # a book that only an older epoch had is one too
+        if book is None or not booked:
+            names |= {each["name"] for each in books(store, book)}
+        rows = of_symbol(booked, symbol)
+        some = newest(rows, last, everything=wants_json(context))
+        if wants_json(context):
+            return answer_json([fill(row) for row in some])
+        ours = (row["client_id"] for row in reversed(some) if row["client_id"])
+        known = next((each for each in ours if reading.order(store, each) is not None), None)
+    if not names:
         return nothing(context, [])
     if not some:
         about = f" in {symbol}" if symbol else ""
         click.echo(f"There is no fill{about}.   what was ordered?   trader orders")
         return None
-    click.echo(_table(some, several=len(found) > 1))
-    ours = [row["client_id"] for row in some if row["client_id"]]
-    what = f"   why was it ordered?   trader why {short(ours[-1])}" if ours else "   see: trader orders"
+    click.echo(_table(some, several=len(names) > 1))
+    what = f"   why was it ordered?   trader why {short(known)}" if known else "   see: trader orders"
     click.echo(shown(len(some), len(rows), "fill") + what)
     return None
 
@@ -68,7 +72,7 @@ def _table(rows: list[Facts], *, several: bool) -> str:
             row["side"],
             quantity(row["quantity"]),
             price(row["price"]),
-            money(row["fee"]),
+            fees([(row["fee"], row["fee_currency"])]),
             short(row["client_id"] or NONE),
             row["execution_id"],
         )

@@ -29,7 +29,8 @@ def init(context: click.Context, folder: Path) -> None:
         return
     lines = [("wrote", str(path)) for path in written] + [("kept", f"{path} (it was there)") for path in kept]
     click.echo(facts(lines, indent=0))
-    named = "" if folder.absolute() == Path.cwd() else f" --settings {folder / 'settings.toml'}"
+    path = str(folder / "settings.toml")
+    named = "" if folder.absolute() == Path.cwd() else " --settings " + (f'"{path}"' if " " in path else path)
     about = (
         "It trades on paper with sample data until you change it." if written[:1] == [folder / "settings.toml"] else ""
     )

@@ -11,10 +11,10 @@ import click
 
 from trader.cli.asking import sentence, who
 from trader.cli.options import json_option, load_raw, overrides, set_option, settings_option, settings_path, wants_json
-from trader.cli.output import answer_json, clean, counted, facts
+from trader.cli.output import answer_json, clean, counted, facts, unread
 from trader.cli.state import Facts, database, state_folder
 from trader.clock import SystemClock
-from trader.errors import SettingsError, TraderError, Unreachable
+from trader.errors import SettingsError, TraderError, Unreachable, storable
 from trader.safety.stop import FILE, Trip, read_stop, write_stop
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Killing:
     def __init__(self, context: click.Context, reason: str) -> None:
         self.context, self.quiet, self.clock = context, wants_json(context), SystemClock()
         self.folder, self.unreadable = _folder(context)
-        self.trip = Trip(reason, who(), self.clock.now())
+        self.trip = Trip(storable(reason), who(), self.clock.now())
         self.unwritten = ""
         self.halting: Halting | None = None
         self.visits: list[Visit] = []
@@ -138,8 +138,12 @@ class Killing:
 
     # ---- words -----------------------------------------------------------------------------------------------------
     def say(self, text: str) -> None:
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             click.echo(text)
+        except OSError:  # words that nobody can read keep no order working
+            unread()
 
     def note(self, label: str, text: str) -> None:
         self.say(facts([(f"{label:<15}", text)]))

@@ -6,10 +6,14 @@ Times are UTC everywhere. In JSON, amounts are plain decimal strings, shares are
 from __future__ import annotations
 
 import json
+import os
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,6 +64,15 @@ def price(value: Decimal | None) -> str:
     return f"{whole}.{rest[:2]}{rest[2:].rstrip('0')}"
 
 
+def fees(each: Iterable[tuple[Decimal, str]]) -> str:
+    """Amounts with their currencies ("": the book's), summed by currency: 0.50 USD, 0.00005 BTC + 0.10 USDT."""
+    sums: dict[str, Decimal] = {}
+    for amount, currency in each:
+        if amount:
+            sums[currency] = sums.get(currency, Decimal(0)) + amount
+    return " + ".join(f"{price(amount)} {currency}".rstrip() for currency, amount in sorted(sums.items())) or "0.00"
+
+
 def tidy(value: Decimal) -> Decimal:
     """An amount that a division left with 28 digits, to ten places."""
     rounded = round(value, 10).normalize()
@@ -70,7 +83,7 @@ def percent(share: Decimal | float | None, *, sign: bool = False) -> str:
     """A share as 31.2 %."""
     if share is None:
         return NONE
-    return f"{100 * share + 0:{'+' if sign else ''}.1f} %"
+    return f"{round(float(100 * share), 1) + 0:{'+' if sign else ''}.1f} %"
 
 
 def number(value: float | None) -> str:
@@ -100,6 +113,12 @@ def short(client_id: str) -> str:
 def clean(text: object) -> str:
     """One line that cannot play with the terminal: texts come from venues and plugins too."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+
+
+def unread() -> None:
+    """Nobody reads stdout any more (a pipe that ended, a full disk): from now on it goes nowhere, its buffer too."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 # ---- tables --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import click
 
 from trader.cli.options import json_option, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, exact, money, percent, price, quantity, table, tidy, when
-from trader.cli.state import Facts, book_option, books, nothing, opened
+from trader.cli.state import Facts, book_option, book_part, books, nothing, opened
 
 if TYPE_CHECKING:
     from trader.store.database import Store
@@ -28,14 +28,18 @@ def positions(context: click.Context, book: str | None) -> None:
             return nothing(context, [])
         found = books(store, book)
         held = {each["name"]: held_by(store, each) for each in found}
+        several = len(books(store)) > 1
     if wants_json(context):
         return answer_json([position for listed in held.values() for position in listed])
     if not found:
         return nothing(context, [])
     for each in found:
         _show(each, held[each["name"]])
-    symbol = next((position["symbol"] for listed in held.values() for position in listed), None)
-    click.echo(f"why is it held?   trader why {symbol}" if symbol else "what was decided?   trader decisions")
+    first = next((position for listed in held.values() for position in listed), None)
+    if first is None:
+        click.echo("what was decided?   trader decisions")
+    else:
+        click.echo(f"why is it held?   trader why {first['symbol']}{book_part(first['book'], several=several)}")
     return None
 
 
@@ -104,7 +108,9 @@ def _show(book: Facts, held: list[Facts]) -> None:
     seen = f"marks of cycle {book['number']}, {when(book['at'])} UTC" if book["number"] else "nothing decided yet"
     click.echo(f"book {book['name']}, account {book['account']}; {seen}")
     click.echo(table(titles, rows))
-    if any(each["value"] is None for each in held):
+    if any(each["value"] is None and each["mark"] is not None for each in held):
         click.echo("What was opened since that cycle is valued by the next one.")
+    if any(each["mark"] is None for each in held):
+        click.echo("What has no mark had no price in that cycle.")
     if not held:
         click.echo("Nothing is held.")

@@ -12,7 +12,7 @@ from trader.cli.asking import asked, sentence, timeout_option, who, withdrawn, w
 from trader.cli.options import json_option, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, clean, counted, facts, when
 from trader.cli.state import Facts, database, look, running, state_folder
-from trader.errors import Refused, StoreError, Unreachable, UsageError
+from trader.errors import Refused, StoreError, Unreachable, UsageError, storable
 from trader.safety.stop import FILE, lift_stop, read_stop
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def rearm(context: click.Context, scope: str | None, reason: str, timeout: float
         raise UsageError("--reason is empty.", todo="Say in a few words why it may trade again.")
     if scope is not None and not scope.strip():  # a variable of a script that is not set
         raise UsageError("The scope is empty.", todo="Name what to lift; without any scope it is the kill switch.")
-    scope = scope or ""
+    scope, reason = scope or "", storable(reason)
     folder, target = state_folder(context), database(context)
     file, answer = read_stop(folder), None
     before, after = [], []

@@ -6,22 +6,25 @@ import click
 
 from trader.cli.asking import ask, tell, timeout_option
 from trader.cli.options import json_option, set_option, settings_option
+from trader.errors import UsageError
 
 
 @click.command()
-@click.argument("scope", metavar="[BOOK|STRATEGY]", required=False, default="")
+@click.argument("scope", metavar="[BOOK|STRATEGY]", required=False)
 @timeout_option()
 @settings_option
 @set_option
 @json_option
 @click.pass_context
-def release(context: click.Context, scope: str, timeout: float) -> None:
+def release(context: click.Context, scope: str | None, timeout: float) -> None:
     """Let a session that was started with --hold trade; or BOOK or STRATEGY that was paused.
 
     A halt is not lifted by this: trader rearm.
     """
+    if scope is not None and not scope.strip():  # a variable of a script that is not set
+        raise UsageError("The scope is empty.", todo="Name what was paused; without any scope it is what --hold held.")
     need = "there is nothing to release"
-    tell(context, ask(context, "release", {"scope": scope}, timeout=timeout, need=need), "trader status")
+    tell(context, ask(context, "release", {"scope": scope or ""}, timeout=timeout, need=need), "trader status")
 
 
 @click.command()

@@ -8,7 +8,7 @@ import sys
 import click
 
 from trader.cli.options import json_option, load_settings, set_option, settings_option, wants_json
-from trader.errors import Refused, UsageError
+from trader.errors import Refused, UsageError, storable
 
 
 @click.command()
@@ -69,7 +69,7 @@ def run(
             hold=hold,
             adopt=adopt,
             cancel_open=cancel_open,
-            acknowledge_kill=acknowledge_kill or "",
+            acknowledge_kill=storable(acknowledge_kill or ""),
         )
         if not session.recorded and not as_json:
             session.show_log("info")

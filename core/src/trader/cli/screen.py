@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
 
+from trader.cli.output import unread
+from trader.cli.state import book_part
 from trader.cycle.market import instant
 
 if TYPE_CHECKING:
@@ -40,8 +42,13 @@ class Screen:
             click.echo("\r\x1b[K", nl=False, err=True)
 
     def _say(self, text: str = "") -> None:
-        if self._out is not None:
+        if self._out is None:
+            return
+        try:
             click.echo(text, file=self._out)
+        except OSError:  # nobody can read it any more, and trading goes on
+            self._out = None
+            unread()
 
     # ---- before ----------------------------------------------------------------------------------------------------
     def banner(self) -> None:
@@ -212,14 +219,16 @@ def _positions(book: BookSummary) -> list[str]:
 
 def next_steps(summary: Summary, recorded: bool) -> list[str]:
     """What most people want to do now."""
-    symbol = next((symbol for book in summary.books for symbol in book.positions), None)
+    held = next(((symbol, book.book) for book in summary.books for symbol in book.positions), None)
     lines = []
     if recorded and all(book.at_end for book in summary.books):
         lines.append("the data ends here      begin again: trader run --fresh")
     elif summary.reason != "end of data":
         lines.append(f"{f'ended: {summary.reason}':<23} go on: trader run")
     lines.append(
-        f"why did it hold that?   trader why {symbol}" if symbol else "what did it decide?     trader decisions"
+        f"why did it hold that?   trader why {held[0]}{book_part(held[1], several=len(summary.books) > 1)}"
+        if held
+        else "what did it decide?     trader decisions"
     )
     lines.append("write your own          docs/tutorial/first-strategy.md")
     return lines

@@ -14,7 +14,7 @@ import click
 
 from trader.cli.options import load_raw, load_settings, wants_json
 from trader.cli.output import answer_json
-from trader.errors import Refused, StoreError, UsageError
+from trader.errors import Refused, StoreError, UsageError, storable
 from trader.store import database_of
 
 if TYPE_CHECKING:
@@ -156,10 +156,16 @@ def books(store: Store, name: str | None = None) -> list[Facts]:
     return named
 
 
+def book_part(book: str, *, several: bool) -> str:
+    """What a command needs to find the book again; two may look at one symbol."""
+    return f" --book {book}" if several else ""
+
+
 def find_cycle(store: Store, book: str, which: str | None) -> Facts:
     """One cycle, whole, by its number, its id or the beginning of its id (a day); the newest without any."""
     from trader.store import reading
 
+    which = which and storable(which)
     found = reading.cycle(store, book, int(which) if which and which.isdecimal() and len(which) < 10 else which)
     if found is not None:
         return found

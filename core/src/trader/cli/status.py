@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trader.store.database import Store
 
 EVERYTHING = "*"
+NO = "none runs; "
 REARM = 'when the cause is mended:   trader rearm --reason "..."'
 
 
@@ -33,6 +34,7 @@ def status(context: click.Context) -> None:
         "dry_run": trading.get("dry_run", False),
         "database": place_of(database(context)),
         "running": False,
+        "starts_or_ends": None,
         "session": None,
         "held": False,
         "kill_switch": None,
@@ -54,8 +56,9 @@ def _told(store: Store) -> Facts:
     from trader.store import blocks, reading
     from trader.store.runs import died_in_a_row
 
+    now = running(store)  # first: a session that ends between the two has not died
     sessions = reading.sessions(store)
-    last = _session(sessions[-1], store) if sessions else None
+    last = _session(sessions[-1], now) if sessions else None
     runs = last is not None and last["state"] == "running"
     standing = [
         {"scope": each.scope, "level": each.level, "reason": each.reason, "since": each.since}
@@ -63,6 +66,7 @@ def _told(store: Store) -> Facts:
     ]
     return {
         "running": runs,
+        "starts_or_ends": str(now) if now.alive and not runs else None,
         "session": last,
         "held": runs and any(_holds(each) for each in standing),
         "died_in_a_row": died_in_a_row(store) if last is not None and last["state"] == "died" else 0,
@@ -92,10 +96,10 @@ def _kill_switch(trip: Trip | None, blocks: list[Facts]) -> Facts | None:
     return None
 
 
-def _session(row: Facts, store: Store) -> Facts:
-    """The newest session. One without an end runs if its lock is held; otherwise it died. The lock is not looked at
-    where the end is known."""
-    runs = Runs(False) if row["stopped_at"] is not None else running(store)
+def _session(row: Facts, now: Runs) -> Facts:
+    """The newest session. One without an end runs if the lock is held; otherwise it died. Where the end is known and
+    the lock is held, this one still ends or the next starts: it has no row before its brokers have answered."""
+    runs = Runs(False) if row["stopped_at"] is not None else now
     ended = "stopped" if row["stopped_at"] is not None else "died"
     return {
         "id": row["id"],
@@ -144,14 +148,19 @@ def _drawdown(row: Facts) -> float | None:
 def _say(told: Facts) -> None:
     lines = [("mode", str(told["mode"]) + (", dry run" if told["dry_run"] else ""))]
     session = told["session"]
-    lines += [] if session is None else [("session", _session_text(session, held=told["held"]))]
+    if told["starts_or_ends"] is not None:
+        lines.append(("session", f"one starts or ends: {told['starts_or_ends']}"))
+    if session is not None:
+        text = _session_text(session, held=told["held"])
+        lines.append(("session", text) if told["starts_or_ends"] is None else ("newest", text.removeprefix(NO)))
     lines += list(_stops(told))
     for each in told["books"]:
         lines += [("fault", f"book {each['book']}, last cycle: {fault}") for fault in each["faults"]]
         lines += [("note", f"book {each['book']}, last cycle: {note}") for note in each["notes"]]
     click.echo(facts(lines, indent=0))
     if session is None:
-        click.echo(NOTHING if told["kill_switch"] is None else REARM)
+        idle = told["starts_or_ends"] is None and told["kill_switch"] is None
+        click.echo(NOTHING if idle else _next(told))
         return
     if told["books"]:
         click.echo()
@@ -189,7 +198,7 @@ def _session_text(session: Facts, *, held: bool) -> str:
     if session["state"] == "died":
         return f"died without a word: {begun}. Nothing stored is lost; the next start resolves what was under way."
     ended = f"{session['id']} ({session['mode']}) ended {when(session['stopped_at'])} UTC"
-    return f"none runs; {ended}: {session['exit_reason']}"
+    return f"{NO}{ended}: {session['exit_reason']}"
 
 
 def _table(books: list[Facts]) -> str:
@@ -215,6 +224,8 @@ def _next(told: Facts) -> str:
     session = told["session"]
     if told["kill_switch"] is not None:
         return REARM
+    if told["starts_or_ends"] is not None:
+        return "look again:   trader status"
     if told["held"]:
         return "let it trade:   trader release"
     if any(each["open_orders"] for each in told["books"]) and session["state"] == "running":

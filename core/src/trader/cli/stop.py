@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trader.cli.asking import asked, writing
+from trader.cli.asking import asked, sentence, writing
 from trader.cli.options import json_option, load_raw, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, clean, counted
 from trader.cli.state import Facts, database, opened, running
-from trader.errors import Unreachable
+from trader.errors import Refused, Unreachable
 
 if TYPE_CHECKING:
     from trader.store.database import Store
@@ -45,7 +45,11 @@ def stop(context: click.Context, timeout: float | None) -> None:
     with opened(context) as store:
         if store is not None:
             if running(store).alive is not False:
-                told |= {"stopped": True, "seconds": _stop(context, store, timeout)}
+                try:
+                    told |= {"stopped": True, "seconds": _stop(context, store, timeout)}
+                except KeyboardInterrupt:
+                    click.echo("Nobody waits for its end. The request is stored: it obeys when it can.", err=True)
+                    raise
             told |= _left(store)
     answer_json(told) if wants_json(context) else _say(told)
 
@@ -59,6 +63,8 @@ def _stop(context: click.Context, store: Store, timeout: float) -> float:
     with writing(database(context)) as writer:
         done = asked(writer, "stop", {}, timeout, until=lambda: running(store).alive is False)
         while (runs := running(store)).alive is not False:
+            if done.state == "refused":  # it was starting, and did not listen yet
+                raise Refused(f"The session ({runs}) refused: {sentence(done)}.", todo="It runs on: trader status")
             if clock.monotonic() - began >= timeout:
                 what = "has not ended" if done.state == "done" else "did not answer"
                 raise Unreachable(

@@ -8,8 +8,8 @@ import click
 
 from trader.cli.options import json_option, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, short, when
-from trader.cli.state import Facts, book_option, books, find_cycle, nothing, opened
-from trader.errors import UsageError
+from trader.cli.state import Facts, book_option, book_part, books, find_cycle, nothing, opened
+from trader.errors import UsageError, storable
 
 if TYPE_CHECKING:
     from trader.store.database import Store
@@ -61,7 +61,7 @@ def _order(store: Store, found: list[Facts], word: str) -> Facts:
 
     from trader.store import reading
 
-    order = reading.order(store, word)
+    order = reading.order(store, storable(word))
     if order is not None and order["book"] in {each["name"] for each in found}:
         return order
     symbols = sorted({symbol for each in found for symbol in _symbols(store, each["name"])})
@@ -94,7 +94,10 @@ def _tell_symbol(context: click.Context, store: Store, where: tuple[str, str], w
     click.echo(stages(told))
     part = _book_part(store, book)
     ours = [row for row in told["orders"] if row["state"] != "denied"] or told["orders"]
-    if before is not None:
+    if before is not None and not before["cycle"]:
+        click.echo(f"last traded by a person, {when(before['at'])}: {outcome(before)}")
+        click.echo(f"how was that?   trader why {short(before['orders'][0]['client_id'])}")
+    elif before is not None:
         click.echo(f"last traded in cycle {before['cycle']}, {when(before['at'])}: {outcome(before)}")
         click.echo(f"why was that?   trader why {symbol} --cycle {before['cycle']}{part}")
     elif ours:
@@ -139,7 +142,7 @@ def _tell_by_hand(context: click.Context, order: Facts) -> None:
 
 
 def _book_part(store: Store, book: str) -> str:
-    return "" if book == "main" or len(books(store)) == 1 else f" --book {book}"
+    return book_part(book, several=len(books(store)) > 1)
 
 
 def _explained(store: Store, cycle: Facts, symbol: str) -> Facts:
@@ -155,7 +158,8 @@ def _explained(store: Store, cycle: Facts, symbol: str) -> Facts:
 
 
 def _traded_before(store: Store, told: Facts) -> Facts | None:
-    """The last cycle before this one whose order traded the symbol, if this one did not."""
+    """The last cycle before this one whose order traded the symbol, if this one did not; cycle 0 is an order of a
+    person."""
     from trader.store import reading
 
     if any(row["filled"] or row["open"] for row in told["orders"]):
@@ -163,7 +167,12 @@ def _traded_before(store: Store, told: Facts) -> Facts | None:
     earlier = (fill for fill in reading.fills(store, told["book"], told["symbol"]) if fill["time"] <= told["at"])
     for fill in reversed(list(earlier)):
         order = reading.order(store, fill["client_id"]) if fill["client_id"] else None
-        if order is not None and 0 < order["cycle_number"] < told["cycle"]:
+        if order is not None and order["cycle_number"] == 0:
+            nothing_decided = {"quantity": None, "target": None, "stopped_by": None}
+            return nothing_decided | {
+                "cycle": 0, "cycle_id": order["cycle_id"], "at": fill["time"], "orders": [order]
+            }  # fmt: skip
+        if order is not None and order["cycle_number"] < told["cycle"]:
             cycle = find_cycle(store, told["book"], order["cycle_id"])
             return _explained(store, cycle, told["symbol"])
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from trader.cli.explain import verdict_of
 from trader.cli.orders import kind_of
-from trader.cli.output import NONE, WIDTH, clean, facts, money, number, percent, price, quantity, short, when
+from trader.cli.output import NONE, WIDTH, clean, facts, fees, number, percent, price, quantity, short, when
 from trader.cycle.decision import Verdict
 
 Facts = dict[str, Any]
@@ -187,8 +187,8 @@ def _order(row: Facts) -> str:
     if row["fills"]:
         units = sum((each["quantity"] for each in row["fills"]), Decimal(0))
         mean = sum((each["quantity"] * each["price"] for each in row["fills"]), Decimal(0)) / units
-        fees = sum((each["fee"] for each in row["fills"]), Decimal(0))
-        text += f" {quantity(units)} at {price(mean)} ({when(row['fills'][-1]['time'])}), fee {money(fees)}, "
+        paid = fees((each["fee"], each["fee_currency"]) for each in row["fills"])
+        text += f" {quantity(units)} at {price(mean)} ({when(row['fills'][-1]['time'])}), fee {paid}, "
         text += slippage(row, mean, share=False)
     return text + (f": {row['reason']}" if row["reason"] else "")
 
@@ -247,7 +247,7 @@ def _life(row: Facts) -> Lines:
 def _fill(row: Facts, fill: Facts | None) -> str:
     if fill is None:
         return NONE
-    text = f"{quantity(fill['quantity'])} at {price(fill['price'])}, fee {money(fill['fee'])}"
+    text = f"{quantity(fill['quantity'])} at {price(fill['price'])}, fee {fees([(fill['fee'], fill['fee_currency'])])}"
     return f"{text}, {slippage(row, fill['price'])}, execution {fill['execution_id']}"
 
 

@@ -175,6 +175,14 @@ def value(held: Holding, price: Decimal, instrument: Instrument) -> Decimal:
     return held.quantity * (price - basis) * instrument.multiplier
 
 
+def fee_of(fill: Fill, currency: str) -> Decimal:
+    """A fee in the book's currency, one in what was traded at the fill's price; zero for a third currency, which the
+    book does not pay from."""
+    if fill.fee_currency in ("", currency):
+        return fill.fee
+    return fill.fee * fill.price if fill.fee_currency == base_of(fill.symbol) else ZERO
+
+
 def base_of(symbol: str) -> str:
     """What a pair trades: "BTC" of "BTC/USDT"; nothing for a symbol that is no pair."""
     base, slash, _ = symbol.partition("/")

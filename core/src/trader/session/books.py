@@ -14,6 +14,7 @@ from trader.cycle.market import instant
 from trader.model import ZERO, Account, OrderState, Position, Severity
 from trader.orders.blotter import UNCERTAIN
 from trader.orders.journal import Move
+from trader.orders.ledger import fee_of
 from trader.orders.lifecycle import TERMINAL
 from trader.plugins import Observers, Provided, describe_fault
 from trader.safety.halts import Halts, Unseen
@@ -108,7 +109,7 @@ class Book:
         fills = report.fills[report.fresh("fills", len(report.fills)) :]
         for fill in fills:
             self.fills += 1
-            self.fees += fill.fee
+            self.fees += fee_of(fill, self.engine.ledger.currency)
             self.traded += fill.quantity * fill.price * self.engine.market.instruments[fill.symbol].multiplier
             self._log.info(
                 "fill", symbol=fill.symbol, side=fill.side, quantity=fill.quantity, price=fill.price, fee=fill.fee,
