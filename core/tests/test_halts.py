@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from trader.errors import StoreError
 from trader.safety.halts import Halts
 from trader.safety.kill import KillSwitch
+from trader.safety.stop import read_stop
+from trader.store import blocks
 from trader.store.blocks import Block
 from trader.store.database import open_store
 
@@ -56,3 +58,13 @@ def test_a_state_folder_that_cannot_be_read_halts(tmp_path):
         assert switch.refuse(None) is None
         (tmp_path / "var").write_text("a folder that is no folder any more")
         assert "the state folder cannot be read" in switch.refuse(None).reason
+
+
+def test_a_reason_that_is_no_text_halts_everywhere(tmp_path):
+    """Half of a character, from a venue's words: neither the file nor the database takes it."""
+    heard = []
+    with closing(open_store(tmp_path / "trader.db")) as store:
+        switch = KillSwitch(tmp_path, store, store.clock.now, heard.append)
+        switch.trip("it says \ud83d", "an\ud83dna")
+        assert switch.refuse(None) is not None and heard == [switch.halted]
+        assert read_stop(tmp_path).reason == blocks.standing(store)[0].reason == "it says ?"

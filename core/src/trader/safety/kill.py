@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from trader.errors import StoreError
+from trader.errors import StoreError, storable
 from trader.model import OrderRequest, Refusal
 from trader.safety.stop import FILE, Trip, lift_stop, read_stop, write_stop
 from trader.store import blocks
@@ -62,7 +62,7 @@ class KillSwitch:
 
     def trip(self, reason: str, by: str) -> None:
         """Halt: memory first, then the file, then the store; what fails is tried again by `look`."""
-        self._latch(Trip(reason, by, self._now()))
+        self._latch(Trip(storable(reason), storable(by), self._now()))
 
     def look(self) -> list[Block] | None:
         """Read file and store, bring each up to the strictest of the three. The blocks that stand; None if the store
