@@ -348,7 +348,7 @@ def test_a_second_session_on_one_state_folder_is_refused_and_the_first_goes_on(p
 def test_a_state_folder_that_cannot_be_one(place, base):
     place.settings(base)
     place.database.parent.write_text("a file where the folder should be")
-    refused(place.trader("run"), 2, "application.state_dir", "cannot be made", str(place.database.parent))
+    refused(place.trader("run"), 2, "application.state_dir", "cannot be written", str(place.database.parent))
 
 
 def test_state_that_is_damaged(place, base):
