@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -18,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from trader.errors import SettingsError
 from trader.plugins.catalogue import Plugin
-from trader.plugins.lock import digest
+from trader.plugins.lock import digest, write_whole
 
 FOLDER = "certificates"
 PAPER = "paper"
@@ -74,15 +73,10 @@ def path_of(folder: Path, kind: str, name: str, venue: str = "") -> Path:
 def write(folder: Path, certificate: Certificate) -> Path:
     """Write it, whole or not at all. SettingsError where it cannot be."""
     path = path_of(folder, certificate.kind, certificate.name, certificate.venue)
-    part = path.with_suffix(".part")
     text = json.dumps({**asdict(certificate), "date": certificate.date.isoformat()}, indent=2) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise SettingsError(
             f"The certificate cannot be written: {error.strerror}.",

@@ -121,18 +121,23 @@ def write(path: Path, plugins: Iterable[Plugin]) -> Lock:
     entries = sorted(locked(plugin) for plugin in plugins)
     text = "# What was approved to run. Written by `trader plugins lock`; keep it under version control.\n"
     text += "".join("\n" + _table(entry) for entry in entries)
-    part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise SettingsError(
             f"The lock cannot be written: {error.strerror}.", where=path.name, todo=f"It lies in {path.parent}."
         ) from error
     return {(entry.kind, entry.name): entry for entry in entries}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, whole or not at all. OSError."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
 
 
 def _table(entry: Locked) -> str:
