@@ -5,15 +5,29 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from trader.allowance import Allowance
 from trader.clock import SystemClock
 from trader.inbox import Inbox
-from trader.model import Accepted, Idle, NotFound, OrderRef, OrderType, Rejected, Reset, Unavailable, Unknown
+from trader.model import (
+    Accepted,
+    Idle,
+    NotFound,
+    OrderRef,
+    OrderState,
+    OrderType,
+    Rejected,
+    Reset,
+    Unavailable,
+    Unknown,
+)
 from trader.plugins import catalogue
 from trader.plugins.certificate import Case
 from trader.testing.certify import Asking, Recorder, certify, run_pytest
 from trader_broker_alpaca.broker import AlpacaBroker
 from trader_broker_alpaca.door import Door
+from trader_broker_binance.futures_broker import FuturesBroker
+from trader_broker_robinhood.client import Client
 from trader_emulators import Setup, emulate
 
 
@@ -39,6 +53,10 @@ def resends(real):
 
 def first_page(name):
     return around(lambda self, answer, *args: answer if isinstance(answer, Unavailable) else answer[:100])
+
+
+def drops_reduce_only(real):
+    return lambda self, order: real(self, structs.replace(order, reduce_only=False))
 
 
 def asks_at_once_again(real):
@@ -78,6 +96,29 @@ stops_are_hidden = around(
     )
 )
 twice = around(lambda self, said, *_: said if isinstance(said, Unavailable) else [*said, *said])
+
+
+first_symbol = around(
+    lambda self, said, *_: (
+        said if isinstance(said, Unavailable) else [one for one in said if one.symbol == said[0].symbol]
+    )
+)
+first_page_of_positions = around(
+    lambda self, said, *asked: said[:5] if asked[-1] == "positions" and not isinstance(said, Unavailable) else said
+)
+ten = around(lambda self, said, *_: said if isinstance(said, Unavailable) else said[:10])
+believes_the_yes = around(
+    lambda self, said, *_: (
+        structs.replace(said, state=OrderState.CANCELED)
+        if getattr(said, "state", None) is OrderState.CANCEL_SENT
+        else said
+    )
+)
+hides_what_is_being_cancelled = around(
+    lambda self, said, *_: (
+        said if isinstance(said, Unavailable) else [one for one in said if one.state is not OrderState.CANCEL_SENT]
+    )
+)
 
 
 def raises_in_threads(real):
@@ -130,14 +171,23 @@ BUGS = {
     "a person's orders outlive a cancel of all": (AlpacaBroker, "cancel_all", cancels_its_own, {"BC-44"}),
     "it opens now and then": (AlpacaBroker, "open", opens_by_luck, {"BC-46"}),
     "closing ends no stream": (Inbox, "close", lambda real: lambda self: None, {"BC-76"}),
+    "a cancel that was taken is an end": (AlpacaBroker, "order", believes_the_yes, {"BC-85"}),
+    "what is being cancelled is not listed": (AlpacaBroker, "orders", hides_what_is_being_cancelled, {"BC-85"}),
+    "only ten positions": (AlpacaBroker, "positions", ten, {"BC-87"}),
+    "only the orders of one symbol": (AlpacaBroker, "orders", first_symbol, {"BC-87"}),
+    "only the fills of one symbol": (AlpacaBroker, "fills", first_symbol, {"BC-87"}),
+    "only the first page of positions": (Client, "whole", first_page_of_positions, {"BC-87"}),
+    "a reducing order goes out as any other": (FuturesBroker, "submit", drops_reduce_only, {"BC-86"}),
 }
+PLUGINS = {Client: "robinhood", FuturesBroker: "binance_futures"}
+"""Where a bug is not planted into Alpaca's broker."""
 
 
-def ask(folder: Path, cases: set[str]) -> list[Case]:
+def ask(folder: Path, cases: set[str], plugin: str = "alpaca") -> list[Case]:
     """How some cases of the suite went."""
-    file = folder / "test_planted.py"
+    file = folder / f"test_planted_{plugin}.py"  # a module of this name is imported once
     file.write_text(
-        "from trader.testing import BrokerConformance\n\n\nclass TestIt(BrokerConformance):\n    plugin = 'alpaca'\n"
+        f"from trader.testing import BrokerConformance\n\n\nclass TestIt(BrokerConformance):\n    plugin = '{plugin}'\n"
     )
     heard = Recorder(lambda case: None)
     some = " or ".join(case.lower().replace("-", "_") for case in sorted(cases))
@@ -149,11 +199,14 @@ def ask(folder: Path, cases: set[str]) -> list[Case]:
 def test_a_planted_bug_fails_the_case_about_it(bug, tmp_path, monkeypatch):
     where, name, plant, cases = BUGS[bug]
     monkeypatch.setattr(where, name, plant(getattr(where, name)))
-    assert {case.number: case.outcome for case in ask(tmp_path, cases)} == dict.fromkeys(cases, "failed")
+    assert {case.number: case.outcome for case in ask(tmp_path, cases, PLUGINS.get(where, "alpaca"))} == dict.fromkeys(
+        cases, "failed"
+    )
 
 
 def test_without_a_bug_these_cases_pass(tmp_path):
-    asked = {"BC-10", "BC-26", "BC-42", "BC-49", "BC-54", "BC-62", "BC-64", "BC-76", "BC-77", "BC-78", "BC-82"}
+    asked = {"BC-10", "BC-26", "BC-42", "BC-49", "BC-54", "BC-62", "BC-64", "BC-76", "BC-77", "BC-78", "BC-82",
+             "BC-85", "BC-87"}  # fmt: skip
     cases = ask(tmp_path, asked)
     assert [case for case in cases if case.outcome != "passed"] == [] and {case.number for case in cases} == asked
 

@@ -792,6 +792,11 @@ class NonsenseRaises(Shop):
         return self.venue.submit(order)
 
 
+class DropsReduceOnly(Shop):
+    def submit(self, order):
+        return self.venue.submit(structs.replace(order, reduce_only=False))
+
+
 class DrawsKeys(Shop):
     numbers = itertools.count()
 
@@ -844,6 +849,7 @@ class ClosesOnceOnly(Shop):
         (PaysAgain, {"BC-11"}),
         (LivesInMemory, {"BC-12", "BC-46"}),
         (ClosesOnceOnly, {"BC-13"}),
+        (DropsReduceOnly, {"BC-86"}),
     ],
 )
 def test_a_broker_with_a_fault_fails_the_case_about_it(broker, cases, fails):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from trader.clock import SystemClock
 from trader.env import CALL
 from trader.model import Accepted, NotFound, OrderState, Rejected, Side, Unavailable, Unknown
+from trader.simulation import Faults
 from trader.testing.emulation import Mishap
 from trader_broker_alpaca import Settings
 
@@ -164,6 +165,40 @@ def test_F20_refusals_have_their_words(broker, order):
         "price": order("d", kind="limit", limit="100.001"),
     }
     assert {kind: broker.submit(one).kind for kind, one in kinds.items()} == {kind: kind for kind in kinds}
+
+
+@pytest.mark.parametrize("standing", ["stop", "limit", "stop_limit"])
+def test_F40_an_order_that_could_trade_with_ours_is_refused_until_that_is_cancelled(
+    broker, venue, order, ref, standing
+):
+    """A sell that stands guard, and a buy that enlarges what it guards: one of them at a time."""
+    broker.submit(order("a", quantity=2))
+    venue.trade("AAPL", 100.0)
+    prices = {"stop": {"stop": "90"}, "limit": {"limit": "110"}, "stop_limit": {"stop": "90", "limit": "89"}}[standing]
+    guard = {"side": "sell", "quantity": 2, "kind": standing, "tif": "gtc", **prices}
+    assert isinstance(broker.submit(order("b", **guard)), Accepted)
+    refused = broker.submit(order("c"))
+    assert isinstance(refused, Rejected) and refused.kind == "wash_trade"
+    assert f"opposite side {'market/stop' if standing == 'stop' else 'limit'} order exists" in refused.reason
+    assert isinstance(broker.cancel(ref("b")), Accepted)
+    assert isinstance(broker.submit(order("d")), Accepted)
+    assert broker.submit(order("e", **guard)).kind == "wash_trade"
+    venue.trade("AAPL", 100.0)
+    assert isinstance(broker.submit(order("f", **{**guard, "quantity": 3})), Accepted)
+
+
+def test_F31_a_cancel_that_was_taken_before_and_is_not_done_yet_is_no_refusal(broker, venue, order, ref):
+    broker.submit(order("t1", kind="limit", limit="50"))
+    venue.venue.faults = Faults(cancel_slow=1.0, late_seconds=3600.0)
+    for _ in range(3):
+        assert isinstance(broker.cancel(ref("t1")), Accepted)
+        assert broker.order(ref("t1")).state is OrderState.CANCEL_SENT
+    assert len(venue.venue.cancels) == 1
+
+
+def test_F21_an_address_that_is_not_there_says_nothing_of_an_order(told, scripted, ref):
+    told.script["GET /v2/orders:by_client_order_id"] = (404, {"message": "endpoint not found."})
+    assert isinstance(scripted.order(ref("t1")), Unavailable)
 
 
 def test_a_redirect_is_not_followed_and_proves_nothing(told, scripted, order):

@@ -280,6 +280,8 @@ def test_the_calendar_is_in_new_york_with_its_daylight_saving():
         (403, 40310000, "insufficient balance for BTC (requested: 5, available: 0)", "position"),
         (403, 40310000, "account is not allowed to short", "position"),
         (403, 40310000, "cost basis must be >= minimal amount of order 10", "quantity"),
+        (403, 40310000, "potential wash trade detected. use complex orders", "wash_trade"),
+        (422, 42210000, "potential wash trade detected. use complex orders", "wash_trade"),
         (403, 40310100, "trade denied due to pattern day trading protection", "refused"),
         (422, 40010001, "client_order_id must be unique", "duplicate"),
         (422, 42210000, 'order is already in "filled" state', "closed"),

@@ -153,6 +153,42 @@ def test_a_standing_stop_does_not_block_a_trade_it_is_cancelled_first(cycle):
     assert cycle.orders(then) == [("A", "sell", 100)]
 
 
+@pytest.mark.parametrize(
+    ("why", "options"),
+    [
+        ("BELOW_LOT", {"target": 0.1}),
+        ("BELOW_NOTIONAL", {"target": 0.2, "instruments": {"A": Instrument("A", min_notional=Decimal(1000))}}),
+        ("REDUCE_ONLY", {"target": 0.5, "reduce_only": True}),
+        ("NOT_SHORTABLE", {"target": -0.5, "held": -1, "allow_short": True,
+                           "instruments": {"A": Instrument("A", shortable=False)}}),
+        ("NO_CASH", {"target": 0.5, "settled_cash": 100.0}),
+        ("REFUSED", {"target": 0.5, "refused": True}),
+    ],
+)  # fmt: skip
+def test_a_stop_is_not_cancelled_for_a_trade_that_cannot_go(cycle, why, options):
+    held, target = options.pop("held", 1), options.pop("target")
+    if options.pop("refused", False):
+        options["rules"] = [cycle.Rule(lambda plan, book: [cycle.Refusal(0, "too big", 1.0, 2.0)] * min(1, len(plan)))]
+    level = 250.0 if held > 0 else 350.0
+    trades = cycle.Leaves(cycle.Weights([target]), intents=[ExitIntent("A", "guard", stop=level)])
+    working = [{"symbol": "A", "quantity": -held, "stop": level}]
+    decision = cycle.decide({"A": [300.0]}, trades, held={"A": held}, cash=4_700, working=working, **options)
+    assert decision.approved == [] and decision.cancels == []
+    assert cycle.verdicts(decision) == {"A": why}
+
+
+def test_a_stop_that_stays_takes_nothing_from_the_trades_of_others(cycle):
+    """Neither what its own trade would bring nor what it would cost counts in this cycle."""
+    trades = cycle.Leaves(cycle.Weights([0.0, 0.5]), intents=[ExitIntent("A", "guard", stop=95.0)])
+    working = [{"symbol": "A", "quantity": -100, "stop": 95.0}]
+    decision = cycle.decide(
+        {"A": [100.0], "B": [100.0]}, trades, held={"A": 100}, cash=1_050, working=working, cash_buffer=0.0
+    )
+    assert cycle.orders(decision) == [("B", "buy", 10)]
+    assert [ref.client_id for ref in decision.cancels] == ["w1"]
+    assert cycle.verdicts(decision) == {"A": "UNRESOLVED", "B": "ORDERED"}
+
+
 @pytest.mark.parametrize("target", [0.0, 0.05, 0.5])
 def test_a_trade_and_a_stop_are_never_sent_together_so_that_both_could_sell_more_than_is_held(cycle, target):
     trims = cycle.Leaves(cycle.Weights([target]), intents=[ExitIntent("A", "guard", stop=95.0)])

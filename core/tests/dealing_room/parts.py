@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 
 import numpy as np
 from pydantic import BaseModel
-from trader.model import Bars, Weights
+from trader.model import Bars, ExitIntent, Weights
 
 MINUTE = np.timedelta64(1, "m")
 NAN = float("nan")
@@ -158,6 +158,14 @@ class Wants:
 
     def on_order(self, order, state):
         self._hear("order", order.client_id, str(state))
+
+
+class Guards(Wants):
+    """The same, with stops at the prices that the room says."""
+
+    def exits(self, history, positions):
+        stops = self._room.guard
+        return [ExitIntent(one, "guard", stop=stops[one]) for one in history.symbols if one in stops]
 
 
 class Style:

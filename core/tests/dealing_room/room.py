@@ -103,6 +103,8 @@ class Room(Acts, Eyes):
         self.said, self.calls = parts.scripts(), defaultdict(Counter)
         self.before, self.after, self.instead, self.bars_said = {}, {}, {}, deque()
         self.want, self.wants, self.leg = {}, defaultdict(dict), MARKET
+        self.guard = {}
+        """Symbol -> price of a stop that the strategy wants to stand; to be set before the session."""
         self.heard, self.alerts, self.post = defaultdict(list), [], []
         self._prices = [(np.datetime64("1970-01-01", "ns"), dict.fromkeys(symbols, 100.0))]
         self._capabilities = {"horizon_seconds": horizon, "late_arrival_bounded": bounded, "id_policy": ids}

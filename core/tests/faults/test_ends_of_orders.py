@@ -6,8 +6,9 @@ import pytest
 from dealing_room.line import Lost
 from msgspec import structs
 from trader.errors import TraderError
-from trader.model import NotFound, OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
+from trader.model import Accepted, NotFound, OrderReport, OrderState, OrderType, Rejected, TimeInForce, Unknown
 from trader.protocols import Leg
+from trader.simulation import Faults
 from trader.store import reading
 
 D = Decimal
@@ -46,6 +47,33 @@ def test_F31_a_cancel_that_races_with_a_fill(room, shown):
         await room.reconcile()
         room.agree()
         assert room.held() == 0
+
+    room.play(story)
+
+
+@pytest.mark.parametrize("volume", [40, 1_000_000])
+def test_F31_an_order_that_fills_after_its_cancel_was_taken(room, volume):
+    """ "Yes" to a cancel is no end: nothing is planned in its place, and what it fills until it is gone is booked."""
+
+    async def story():
+        client_id = await room.order()
+        room.venue.faults = Faults(cancel_slow=1.0, late_seconds=150.0)
+        await let_go(room)
+        assert room.venue.cancels[0].answer == Accepted("V1") and room.state(client_id) == "cancel_sent"
+        room.trade(volume=volume)
+        await room.reconcile()
+        await room.cycle()
+        room.venue.heal()
+        await room.sleep(150)
+        await room.reconcile()
+        assert room.state(client_id) == ("filled" if volume > 100 else "canceled")
+        assert room.orders()[0]["filled"] == min(volume, 100)
+        room.agree()
+        await room.cycle()  # what was bought is sold again
+        room.trade()
+        await room.reconcile()
+        room.agree()
+        assert room.held() == 0 and len(room.venue.accepted) == 2
 
     room.play(story)
 

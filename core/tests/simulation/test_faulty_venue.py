@@ -338,6 +338,40 @@ def test_a_late_cancel_loses_the_race_against_a_fill(order):
     assert (report.state, report.filled) == (OrderState.CANCELED, D(4))
 
 
+def test_F31_a_slow_cancel_is_taken_and_the_order_fills_until_it_takes_effect(order):
+    v = venue(terms=Terms(participation=1))
+    request = order("buy", 10)
+    v.submit(request)
+    v.faults = Faults(cancel_slow=1, late_seconds=5)
+    assert v.cancel(ref(request)) == Accepted("V1") and state(v, request) is OrderState.WORKING
+    assert v.horizon_seconds > 5
+    v.tick({"X": 100.0}, volume=4)
+    later(v, 5)
+    report = v.order(ref(request))
+    assert (report.state, report.filled) == (OrderState.CANCELED, D(4))
+    assert v.cancel(ref(request)).kind == "closed"
+
+
+def test_F31_an_order_that_fills_while_its_cancel_is_slow_stays_filled(order):
+    v = venue()
+    request = order("buy", 10)
+    v.submit(request)
+    v.faults = Faults(cancel_slow=1, late_seconds=5)
+    assert v.cancel(ref(request)) == Accepted("V1")
+    v.tick({"X": 100.0})
+    later(v, 5)
+    assert (state(v, request), v.truth_positions()) == (OrderState.FILLED, {"X": D(10)})
+
+
+def test_F31_a_slow_cancel_for_all_ends_what_worked_when_it_was_asked_for(order):
+    v = venue(faults=Faults(cancel_slow=1, late_seconds=5))
+    first = resting(v, order)
+    assert isinstance(v.cancel_all(), Accepted)
+    second = resting(v, order)
+    later(v, 5)
+    assert (state(v, first), state(v, second)) == (OrderState.CANCELED, OrderState.WORKING)
+
+
 @pytest.mark.parametrize(
     ("fault", "gone"),
     [

@@ -60,6 +60,67 @@ def refusal(client: TradingClient, **changed: Any) -> tuple[int, int, str]:
 
 
 # ---- life of an order ------------------------------------------------------------------------------------------------
+WASH = {
+    ("market", "limit 90"): "market/stop", ("market", "market"): "market/stop", ("stop 110", "limit 90"): "market/stop",
+    ("stop 110", "stop 90"): "market/stop", ("stop 110", "stop_limit 95 94"): "market/stop",
+    ("limit 90", "market"): "limit", ("limit 90", "stop 80"): "limit", ("limit 90", "limit 90"): "limit",
+    ("limit 90", "limit 90.01"): None, ("limit 90", "stop_limit 95 90"): "limit",
+    ("limit 90", "stop_limit 95 91"): None,
+    ("stop_limit 110 111", "limit 111"): "limit", ("stop_limit 110 111", "limit 112"): None,
+    ("stop_limit 110 111", "stop 90"): "limit", ("stop_limit 110 111", "stop_limit 95 94"): "limit",
+}  # fmt: skip
+"""An order that works, one of the other side -> the word in the refusal; by the venue's page on user protection."""
+
+
+def wished(words: str) -> dict[str, str]:
+    kind, *prices = words.split()
+    names = {"limit": ["limit_price"], "stop": ["stop_price"], "stop_limit": ["stop_price", "limit_price"]}
+    return {"type": kind, **dict(zip(names.get(kind, []), prices, strict=True))}
+
+
+@pytest.mark.parametrize(("standing", "coming"), WASH)
+def test_F40_what_could_trade_with_a_working_order_of_the_other_side_is_refused(
+    venue: AlpacaEmulator, standing: str, coming: str
+) -> None:
+    client, why = client_of(venue, raw=True), WASH[standing, coming]
+    first = client.post("/orders", order(qty="1", **wished(standing)))
+    if why is None:
+        client.post("/orders", order(qty="1", side="sell", **wished(coming)))
+    else:
+        with pytest.raises(APIError) as caught:
+            client.post("/orders", order(qty="1", side="sell", **wished(coming)))
+        said = json.loads(str(caught.value))
+        assert (caught.value.status_code, said["code"], said["existing_order_id"]) == (403, 40310000, first["id"])
+        assert said["message"] == "potential wash trade detected. use complex orders"
+        assert said["reject_reason"] == f"opposite side {why} order exists"
+        client.delete(f"/orders/{first['id']}")
+        client.post("/orders", order(qty="1", side="sell", **wished(coming)))
+    client.post("/orders", order(symbol="MSFT", qty="1", side="sell"))
+
+
+def test_F40_an_order_is_not_changed_into_one_that_could_trade_with_another(venue: AlpacaEmulator) -> None:
+    client = client_of(venue, raw=True)
+    bid = client.post("/orders", order(type="limit", limit_price="90"))
+    client.post("/orders", order(side="sell", type="limit", limit_price="95"))
+    for changed, refused in (("95", True), ("94", False)):
+        if refused:
+            with pytest.raises(APIError, match="wash trade"):
+                client.patch(f"/orders/{bid['id']}", {"limit_price": changed})
+        else:
+            client.patch(f"/orders/{bid['id']}", {"limit_price": changed})
+
+
+def test_F31_an_order_may_fill_after_its_cancel_was_taken(venue: AlpacaEmulator) -> None:
+    client = client_of(venue, raw=True)
+    made = client.post("/orders", order(type="limit", limit_price="90"))
+    venue.venue.faults = Faults(cancel_slow=1.0, late_seconds=3600.0)
+    client.delete(f"/orders/{made['id']}")
+    assert client.get(f"/orders/{made['id']}")["status"] == "pending_cancel"
+    assert client.delete("/orders") == [{"id": made["id"], "status": 200}]
+    venue.trade("AAPL", 89.0)
+    assert client.get(f"/orders/{made['id']}")["status"] == "filled"
+
+
 def test_a_market_order_is_pending_then_new_then_filled(venue, client):
     made = client.submit_order(
         MarketOrderRequest(symbol="AAPL", qty=2, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, client_order_id="a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
@@ -238,6 +239,28 @@ def test_F25_what_the_venue_shows_late_is_late_in_the_history() -> None:
         assert [len(ask()) for ask in asked] == [0, 0, 0]
         clock.sleep(30.0)
         assert [len(ask()) for ask in asked] == [1, 1, 1]
+    finally:
+        emulator.close()
+
+
+@pytest.mark.parametrize("fault", ["query_failed", "query_lost", "query_garbage", "query_raises"])
+def test_F21_a_history_that_the_venue_does_not_tell_whole_is_no_history(fault: str) -> None:
+    clock = VirtualClock(NOW)
+    emulator = emulate(Setup(clock=clock, faults=Faults(order_lag=20.0), seed=2))
+    try:
+        module = package(emulator)
+        module.initialize()
+        for _ in range(6):
+            module.order_send(dict(BUY))
+        clock.sleep(12.0)
+        whole = len(module.history_orders_get(*EVER))
+        assert 0 < whole < 6
+        emulator.venue.faults = Faults(order_lag=20.0, **{fault: 0.1})
+        answers = []
+        for _ in range(60):
+            with suppress(EOFError):  # the connection broke
+                answers.append(module.history_orders_get(*EVER))
+        assert {None if rows is None else len(rows) for rows in answers} - {None} == {whole}
     finally:
         emulator.close()
 

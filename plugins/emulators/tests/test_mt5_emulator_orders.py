@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from trader.clock import VirtualClock
 from trader.model import OrderType, Side, TimeInForce
+from trader.simulation import Faults
 from trader.testing.emulation import Setup
 from trader_emulators.mt5 import Mt5Emulator, emulate
 from trader_emulators.mt5.package import package
@@ -425,6 +428,25 @@ def test_two_opposite_positions_close_each_other(hedging: tuple[Mt5Emulator, Mod
     assert module.history_orders_get(ticket=result.order)[0].type == module.ORDER_TYPE_CLOSE_BY
     assert module.account_info().equity == before
     assert module.order_send(request).retcode == 10036
+
+
+def test_F25_positions_that_closed_each_other_before_they_are_shown_are_gone_when_they_are() -> None:
+    clock = VirtualClock(datetime(2026, 3, 4, 15, 0, tzinfo=UTC))
+    emulator, module = made("hedging", clock=clock, faults=Faults(fill_lag=20.0), seed=2)
+    try:
+        first, second = deal(module, 0.1).order, deal(module, -0.3).order
+        result = module.order_send({"action": module.TRADE_ACTION_CLOSE_BY, "position": first, "position_by": second})
+        assert result.retcode == DONE
+        seen = []
+        for _ in range(21):
+            seen += [row.volume for row in module.positions_get()]
+            clock.sleep(1.0)
+        assert all(volume > 0 for volume in seen)
+        (left,) = module.positions_get()
+        assert (left.ticket, left.volume) == (second, 0.2)
+        assert len(module.history_deals_get(ticket=result.order)) == 2
+    finally:
+        emulator.close()
 
 
 def test_a_netting_account_has_no_close_by(netting: tuple[Mt5Emulator, ModuleType]) -> None:

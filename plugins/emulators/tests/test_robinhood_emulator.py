@@ -239,13 +239,13 @@ def test_what_waiting_orders_hold_back_is_not_promised_twice(venue):
 
 
 def test_orders_come_in_pages_newest_first_and_what_is_new_does_not_move_them(venue):
-    placed = [rh.order_buy_limit("AAPL", 1, 50)["id"] for _ in range(12)]
+    placed = [rh.order_buy_limit("AAPL", 1, 50)["id"] for _ in range(venue.page_size + 2)]
     first = helper.request_get(f"{API}/orders/")
     assert len(first["results"]) == venue.page_size and first["next"].startswith(f"{API}/orders/?cursor=")
     placed.append(rh.order_buy_limit("AAPL", 1, 50)["id"])
     rest = helper.request_get(first["next"])
     shown = [order["id"] for order in first["results"] + rest["results"]]
-    assert rest["next"] is None and shown == placed[11::-1]
+    assert rest["next"] is None and shown == placed[-2::-1]
     assert [order["id"] for order in rh.get_all_stock_orders()] == placed[::-1]
     assert sdk.SESSION.get(f"{API}/orders/?cursor=%25").status_code == 404
 

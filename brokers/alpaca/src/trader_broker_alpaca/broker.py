@@ -263,6 +263,8 @@ class AlpacaBroker:
         elif not answers.is_id(venue_id):
             return Rejected("not_found", f"{venue_id!r} is no id of Alpaca's")
         answer = self._ask(lambda client: answers.nothing(client.delete(f"/orders/{venue_id}")), urgent=True)
+        if isinstance(answer, Rejected) and answer.kind == "pending_cancel":
+            return Accepted()  # it was taken before, and is not done yet
         return answer if isinstance(answer, Accepted) else outcome(answer)
 
     def cancel_all(self) -> Outcome:

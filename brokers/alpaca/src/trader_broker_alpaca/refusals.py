@@ -12,6 +12,8 @@ Product: TypeAlias = Literal["trading", "data"]
 
 REFUSALS = (
     ("duplicate", ("client_order_id must be unique", "duplicate client")),
+    ("wash_trade", ("wash trade",)),
+    ("pending_cancel", ("pending cancel", "pending_cancel")),
     ("closed", ("not cancelable", "already in", "not open", "is not replaceable")),
     ("quantity", ("minimal amount", "order size")),
     ("funds", ("insufficient balance for usd", "buying power")),
@@ -43,6 +45,8 @@ def error(status: int, body: object, product: Product = "trading", retry_after: 
     if said is None:
         return Unknown("server", f"{status}, and not in Alpaca's words")
     words = said.lower()
+    if status == 404 and words.startswith("endpoint"):  # of an address, not of what was asked for there
+        return Unknown("server", reason)
     if status == 403 and (product == "data" or code is None or "forbidden" in words):
         return AuthFailed(reason)
     if status == 404 and not words.startswith("asset"):
@@ -55,6 +59,7 @@ def _said(body: object) -> tuple[str | None, int | None]:
     """Alpaca's message and its number, None where there is none."""
     try:
         fields = Fields(document(body, "error") if isinstance(body, str | bytes) else body, "error")
-        return fields.text("message"), fields.integer("code", None)
+        why = fields.text("reject_reason", "")
+        return fields.text("message") + (f": {why}" if why else ""), fields.integer("code", None)
     except BadPayload:
         return None, None

@@ -94,6 +94,8 @@ def error(status: int, body: bytes | str, product: Product, retry_after: float |
     text = f"{message} ({code})" if code else f"HTTP {status}: {message or 'no word of the venue'}"
     if status in (418, 429) or (code in LIMITED and 400 <= status < 500):
         return RateLimited(text, retry_after)
+    if product == "futures" and status == 503 and _refused_busy(code, message):
+        return Rejected("busy", text, retry_after)
     if status == 408 or code in OPEN:
         return Unknown(OPEN.get(code, "timeout"), text, retry_after)
     if status >= 500:
@@ -109,6 +111,12 @@ def error(status: int, body: bytes | str, product: Product, retry_after: float |
     if 400 <= status < 500 and code < 0:
         return Rejected(_kind(code, message, product), text)
     return Unknown("payload", text)
+
+
+def _refused_busy(code: int, message: str) -> bool:
+    """Two of the venue's 503 are a no, as its general information has it: too much at once, and out of service. The
+    third, "Unknown error", may have been executed; a page that is not the venue's has no code."""
+    return code == -1008 or (code < 0 and message.lower().startswith("service unavailable"))
 
 
 def _kind(code: int, message: str, product: Product) -> str:

@@ -94,12 +94,13 @@ def decide(
     if not desk.plans:
         verdict[verdict == Verdict.HELD] = Verdict.NOT_PLANNED
         return decision
-    due = _due(desk, target, held, portfolio, price, mark, verdict, decision)
+    due, guarded = _due(desk, target, held, portfolio, price, mark, verdict, decision)
     leaving_now = [one for one in leaving if not portfolio.blocked[one.column]]
     ready = _without_orders(leaving_now, portfolio, grid, decision)
     _retire_stops(leaving, portfolio, decision)
     _leave(desk, [one for one in ready if one.stop is None], portfolio, stamp, mark, book, decision)
     _plan(desk, market, due, target, portfolio, stamp, mark, book, decision)
+    _step_aside(desk, market, guarded, target, portfolio, stamp, mark, book, decision)
     # A trade and a stop together could sell more than is held: the stop is placed when no trade is on its way.
     ordered = {approved.order.symbol for approved in decision.approved}
     stops = [one for one in ready if one.stop is not None and panel.symbols[one.column] not in ordered]
@@ -174,11 +175,13 @@ def _due(
     mark: planner.Ints,
     verdict: NDArray[np.int8],
     decision: Decision,
-) -> NDArray[np.bool_]:
-    """Where a trade is due and may be planned now. What still works for a symbol and no longer fits is cancelled."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a trade is due and may be planned now, and where only a stop stands in its way. Any other order that still
+    works for a symbol and no longer fits is cancelled."""
+    guarded = np.zeros(len(target), bool)
     if portfolio.equity <= 0:
         decision.notes.append("equity is not above 0: nothing is planned")
-        return np.zeros(len(target), bool)
+        return guarded, guarded
     tiny = (verdict == Verdict.HELD) & (mark == 0)
     if tiny.any():
         names = ", ".join(decision.symbols[column] for column in np.flatnonzero(tiny).tolist())
@@ -195,13 +198,35 @@ def _due(
     verdict[still] = np.where(target[still] == 0.0, Verdict.NO_CHANGE, Verdict.IN_BAND)
     wanted: NDArray[np.bool_] = due & open_to
     if not portfolio.working:
-        return wanted
+        return wanted, guarded
+    guarded = wanted & portfolio.unresolved
     for order in portfolio.working:
-        if wanted[order.column] and order.cancellable:
+        guarded[order.column] &= order.stop is not None and order.cancellable
+    for order in portfolio.working:
+        if wanted[order.column] and not guarded[order.column] and order.cancellable:
             decision.cancels.append(order.ref)
     verdict[wanted & portfolio.unresolved] = Verdict.UNRESOLVED
     wanted &= ~portfolio.unresolved
-    return wanted
+    return wanted, guarded
+
+
+def _step_aside(
+    desk: Desk, market: Market, guarded: NDArray[np.bool_], target: Array, portfolio: Portfolio, stamp: Stamp,
+    mark: planner.Ints, book: BookView, decision: Decision,
+) -> None:  # fmt: skip
+    """A stop is cancelled for a trade that could go if it were gone; for one that cannot (below a lot, refused, not
+    paid for) what is held would stand unguarded every other cycle."""
+    if not guarded.any():
+        return
+    planned, judgement = _judged(desk, market, guarded, target, portfolio, stamp, mark, book, decision)
+    orders = planned.orders
+    decision.faults += judgement.faults
+    _deny(orders, judgement.refusals, decision)
+    known = {ref.client_id for ref in decision.cancels}
+    for column in np.unique(orders.column[judgement.passed]).tolist():
+        decision.verdict[column] = Verdict.UNRESOLVED
+        refs = [order.ref for order in portfolio.working if order.column == column]
+        decision.cancels += [ref for ref in refs if ref.client_id not in known]
 
 
 def _without_orders(
@@ -261,6 +286,21 @@ def _plan(
     desk: Desk, market: Market, due: NDArray[np.bool_], target: Array, portfolio: Portfolio, stamp: Stamp,
     mark: planner.Ints, book: BookView, decision: Decision,
 ) -> None:  # fmt: skip
+    planned, judgement = _judged(desk, market, due, target, portfolio, stamp, mark, book, decision)
+    orders = planned.orders
+    refused_sells = ~judgement.passed & ~orders.increases & (orders.lots < 0)
+    if refused_sells.any():
+        planned = _fund_anew(orders, judgement, portfolio, desk, mark, decision)
+        judgement = risk.Judgement(np.ones(len(planned.orders), bool), {}, [])
+    decision.trimmed = planned.trimmed
+    _approve(planned.orders, judgement, decision)
+
+
+def _judged(
+    desk: Desk, market: Market, due: NDArray[np.bool_], target: Array, portfolio: Portfolio, stamp: Stamp,
+    mark: planner.Ints, book: BookView, decision: Decision,
+) -> tuple[planner.Planned, risk.Judgement]:  # fmt: skip
+    """The orders of the trades that are due, and what the rules say of them."""
     planned = planner.plan(
         due, target, portfolio, desk.grid, stamp, mark, desk.style, decision.verdict,
         cash_buffer=desk.cash_buffer, sells_fund_buys=desk.sells_fund_buys, reduce_only=desk.reduce_only,
@@ -271,12 +311,7 @@ def _plan(
     orders = planned.orders
     opens = orders.increases
     judgement = risk.judge(orders, desk.order_rules, book.facing(orders.column[opens], orders.lots[opens]))
-    refused_sells = ~judgement.passed & ~orders.increases & (orders.lots < 0)
-    if refused_sells.any():
-        planned = _fund_anew(orders, judgement, portfolio, desk, mark, decision)
-        judgement = risk.Judgement(np.ones(len(planned.orders), bool), {}, [])
-    decision.trimmed = planned.trimmed
-    _approve(planned.orders, judgement, decision)
+    return planned, judgement
 
 
 def _fund_anew(

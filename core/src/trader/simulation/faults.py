@@ -41,6 +41,8 @@ class Fault(StrEnum):
     """The call returns nonsense. One in two arrives."""
     REJECTED = "rejected"
     """The venue says no, definitively."""
+    SLOW = "slow"
+    """A cancel: the venue takes it, and the order works on, and may be filled, for up to `late_seconds`."""
 
 
 Odds: TypeAlias = tuple[tuple[float, Fault], ...]
@@ -98,6 +100,8 @@ class Faults:
     stream_seconds: float = 10.0
     retry_after: float = 1.0
     """Seconds, said with a 429."""
+    cancel_slow: float = 0.0
+    """Another of `cancel` and `cancel_all`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -121,7 +125,7 @@ class Faults:
     @property
     def latest(self) -> float:
         """Seconds after a call at which what it asked for may still arrive."""
-        return self.late_seconds if self.submit_late or self.cancel_late else 0.0
+        return self.late_seconds if self.submit_late or self.cancel_late or self.cancel_slow else 0.0
 
     @property
     def lag(self) -> float:

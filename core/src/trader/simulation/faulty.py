@@ -130,7 +130,8 @@ class FaultyVenue(Backstage):
             return self._send(request, "submit", partial(self._floor.submit, order))
 
     def cancel(self, ref: OrderRef) -> Outcome:
-        """Takes effect on arrival; Rejected("not_found") or Rejected("closed") where there is nothing to cancel."""
+        """Takes effect on arrival, or later where it is slow. Rejected("not_found") or Rejected("closed") where there
+        is nothing to cancel."""
         with self._lock:
             now = self._begin()
             request = Request(ref.key, ref.client_id, ref.venue_id, None, now, now)
@@ -145,7 +146,7 @@ class FaultyVenue(Backstage):
             self.cancels.append(request)
             return self._send(request, "cancel", self._floor.cancel_all)
 
-    def _send(self, request: Request, call: str, work: Callable[[datetime], Outcome]) -> Outcome:
+    def _send(self, request: Request, call: str, work: Callable[..., Outcome]) -> Outcome:
         """One request on its way there and back."""
         now = request.moment
         if now < self._shut_until:
@@ -154,6 +155,9 @@ class FaultyVenue(Backstage):
         fault = self._dice.fault(self._odds[call])
         if fault is None:
             request.answer = self._arrive(request, work, now)
+            return cast("Outcome", request.answer)
+        if fault is Fault.SLOW:
+            request.answer = self._arrive(request, partial(work, later=self._later), now)
             return cast("Outcome", request.answer)
         if fault is Fault.LATE:
             due = now + self._dice.delay(self._faults.late_seconds)
@@ -164,7 +168,12 @@ class FaultyVenue(Backstage):
         request.answer = self._reply(fault)
         return cast("Outcome", request.answer)
 
-    def _arrive(self, request: Request, work: Callable[[datetime], Outcome], moment: datetime) -> Outcome:
+    def _later(self, end: Callable[[datetime], None]) -> None:
+        """What was taken now takes effect then."""
+        due = self._now + self._dice.delay(self._faults.late_seconds)
+        self._agenda.at(due, end, due)
+
+    def _arrive(self, request: Request, work: Callable[..., Outcome], moment: datetime) -> Outcome:
         """The venue reads the request."""
         if moment < self._shut_until:
             request.fate = "never"

@@ -6,9 +6,11 @@ A `SimulatedVenue` matches. Around it: the policy on keys, the venue's own ids, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import structs
@@ -38,6 +40,8 @@ from trader.simulation.venue import SimulatedVenue
 
 WORKING = OrderState.WORKING
 Ids: TypeAlias = Literal["forever", "open_only", "none"]
+Later: TypeAlias = Callable[[Callable[[datetime], None]], None]
+"""Has something done at a moment of its choice, and tells it that moment."""
 Cash: TypeAlias = Literal["dividend", "fee", "funding", "interest", "transfer", "adjustment"]
 
 
@@ -125,22 +129,33 @@ class Floor:
         self._listener.order(number, report, moment)
         return Accepted(venue_id)
 
-    def cancel(self, ref: OrderRef, moment: datetime) -> Outcome:
-        """By the id that it has now, else by key: the newest with it."""
+    def cancel(self, ref: OrderRef, moment: datetime, later: Later | None = None) -> Outcome:
+        """By the id that it has now, else by key: the newest with it. `later`: it is taken, and ends the order then."""
         taken = self._by_id.get(ref.venue_id) if ref.venue_id is not None else self._by_key.get(ref.key)
         if taken is None:
             return Rejected("not_found", f"no order {ref.venue_id or ref.key}")
         if taken.report.state is not WORKING:
             return Rejected("closed", f"order {taken.venue_id} is {taken.report.state}")
-        self._venue.cancel(taken.inside)
-        self._look(taken, moment)
+        if later is not None:
+            later(partial(self._end, [taken]))
+            return Accepted(taken.venue_id)
+        self._end([taken], moment)
         return Accepted(taken.venue_id)
 
-    def cancel_all(self, moment: datetime) -> Outcome:
-        """Accepted also if nothing works."""
+    def cancel_all(self, moment: datetime, later: Later | None = None) -> Outcome:
+        """Accepted also if nothing works. `later`: as above, those that work now."""
+        if later is not None:
+            later(partial(self._end, list(self.working.values())))
+            return Accepted()
         self._venue.cancel_all()
         self._look_around(moment)
         return Accepted()
+
+    def _end(self, orders: Sequence[VenueOrder], moment: datetime) -> None:
+        """What of these works yet is canceled."""
+        for taken in orders:
+            self._venue.cancel(taken.inside)
+            self._look(taken, moment)
 
     def rename(self, venue_id: str, moment: datetime) -> str:
         """Another id for the same order; the old one is known no more."""

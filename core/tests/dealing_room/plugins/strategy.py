@@ -1,6 +1,6 @@
 """What the room wants."""
 
-from dealing_room.parts import PRESENT, Settings, Wants
+from dealing_room.parts import PRESENT, Guards, Settings, Wants
 from trader.hookspecs import hookimpl
 
 __all__ = ["Settings"]
@@ -8,4 +8,5 @@ __all__ = ["Settings"]
 
 @hookimpl
 def provide_strategy(settings, env):
-    return Wants(PRESENT[-1], settings.book)
+    room = PRESENT[-1]
+    return (Guards if room.guard else Wants)(room, settings.book)

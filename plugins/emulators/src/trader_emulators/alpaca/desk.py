@@ -79,9 +79,20 @@ class Desk:
     def place(self, wish: Wish) -> dict[str, Any]:
         """The order as accepted. Refused if the account does not carry it."""
         price = wish.limit or wish.stop or self._price(wish.asset.symbol)
+        self._face(wish)
         intent = intake.weigh(wish, self.purse(wish.asset.symbol, wish.side), price)
         note = Note(wish.notional, wish.extended_hours, intent)
         return self._submit(wish, note)
+
+    def _face(self, wish: Wish, but: str = "") -> None:
+        """Refused beside an order that it could trade with, whoever sent that; `but` one of them."""
+        for standing in self._venue.truth_working():
+            reason = intake.wash(wish, standing) if standing.venue_id != but else None
+            if reason is not None:
+                raise intake.refused(
+                    40310000, "potential wash trade detected. use complex orders",
+                    existing_order_id=self._emulator.names.order(standing.venue_id), reject_reason=reason,
+                )  # fmt: skip
 
     def _submit(self, wish: Wish, note: Note) -> dict[str, Any]:
         key = wish.client_order_id
@@ -165,6 +176,8 @@ class Desk:
     def delete(self, asked: Asked) -> Answer:
         text = asked.parts["order_id"]
         ref = self._ledger.ref(text)
+        if ref is not None and self._ends(ref):
+            return no(422, 42210000, "order pending cancel")
         outcome = Rejected("not_found", "") if ref is None else self._emulator.ask(self._venue.cancel, ref)
         if isinstance(outcome, Accepted):
             self._ledger.note(
@@ -177,6 +190,11 @@ class Desk:
         state = f'"{self._ledger.status(taken, taken.report)}"' if taken is not None else "its final"
         return no(422, 42210000, f"order is already in {state} state")
 
+    def _ends(self, ref: OrderRef) -> bool:
+        """Whether it works, and its cancel was taken before."""
+        working = (taken.key for taken in self._venue.truth_working() if taken.venue_id == ref.venue_id)
+        return any(self._ledger.note(key).cancel_requested is not None for key in working)
+
     def delete_all(self, _: Asked) -> Answer:
         working = self._venue.truth_working()
         self._emulator.ask(self._venue.cancel_all)
@@ -185,10 +203,7 @@ class Desk:
     def _gone(self, report: OrderReport) -> dict[str, Any]:
         taken, now = self._ledger.taken(report.venue_id), self._emulator.clock.now()
         self._ledger.note(taken.key).cancel_requested = now
-        said = {"id": self._emulator.names.order(taken.venue_id), "status": 200}
-        if taken.report.state is OrderState.WORKING:
-            return {**said, "status": 500, "body": {"code": 50010000, "message": "failed to cancel order"}}
-        return said
+        return {"id": self._emulator.names.order(taken.venue_id), "status": 200}
 
     # ---- replacing ---------------------------------------------------------------------------------------------------
     def patch(self, asked: Asked) -> Answer:
@@ -203,6 +218,7 @@ class Desk:
         if isinstance(key, str) and self._known(key):
             raise invalid(DUPLICATE)
         wish = self._changed(taken, report, body)
+        self._face(wish, taken.venue_id)
         self._afford(wish, taken)
         self._venue.manual_cancel(taken.venue_id)
         note = Note(None, wish.extended_hours, old.intent, replaces=self._emulator.names.order(taken.venue_id))

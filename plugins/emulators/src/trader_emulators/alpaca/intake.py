@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any
 
-from trader.model import ZERO, OrderType, Side, TimeInForce
+from trader.model import ZERO, OrderReport, OrderType, Side, TimeInForce
 
 from trader_emulators.alpaca.assets import CRYPTO_MINIMUM, Asset, is_whole
 from trader_emulators.alpaca.text import Refused, amount, dollars, invalid, no
@@ -213,6 +213,21 @@ def weigh(found: Wish, purse: Purse, price: Decimal) -> str:
     if cost > purse.short_power:
         raise _too_dear(cost, purse.short_power)
     return "sell_to_open"
+
+
+def wash(found: Wish, standing: OrderReport) -> str | None:
+    """Why the venue will not have an order beside one that works: of the other side, the two could trade with each
+    other. Two with limits may stand where these are apart. None: it will."""
+    if standing.symbol != found.asset.symbol or standing.side is found.side:
+        return None
+    if standing.type not in LIMITS:
+        return "opposite side market/stop order exists"
+    bought, sold = found.limit, standing.limit_price
+    if found.side is Side.SELL:
+        bought, sold = sold, bought
+    if bought is None or sold is None or bought >= sold:
+        return "opposite side limit order exists"
+    return None
 
 
 def _too_dear(cost: Decimal, power: Decimal) -> Refused:

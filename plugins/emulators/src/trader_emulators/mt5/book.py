@@ -161,10 +161,10 @@ class Book:
 
     def meet(self, event: CloseBy) -> None:
         """Close two positions by each other: each at the price at which the other was opened."""
-        self.met += 1
         first, second = self.holdings.get(event.position), self.holdings.get(event.by)
-        if first is None or second is None:
-            return  # the executions that opened them are not shown yet
+        if first is None or second is None or min(first.volume, second.volume) < event.volume:
+            return  # the executions that opened them are not all shown yet: it is met in a new book, when they are
+        self.met += 1
         self.of_order[event.order] = event.position
         for part, (held, price) in enumerate(((first, second.price), (second, first.price))):
             profit = self.profit(held, price, event.volume) if held is first else ZERO

@@ -213,7 +213,7 @@ class Rows:
 
 def _is_shown(emulator: Mt5Emulator, taken: VenueOrder) -> bool:
     """Whether the venue's queries show by now that an order is closed. Unanswered."""
-    found = emulator.venue.order(OrderRef("", "", taken.order.symbol, taken.venue_id))
+    found = emulator.ask(emulator.venue.order, OrderRef("", "", taken.order.symbol, taken.venue_id))
     return isinstance(found, OrderReport) and found.state is not OrderState.WORKING
 
 

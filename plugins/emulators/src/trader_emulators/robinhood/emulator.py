@@ -30,7 +30,7 @@ class RobinhoodEmulator(HttpEmulator):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.page_size = 10
+        self.page_size = 5
         self.doorman = Doorman(self.clock, setup.mode)
         self._counter, self._marketplace = Counter(self), Marketplace(self)
         self._office = Office(self, self._counter)

@@ -1,4 +1,4 @@
-"""BC-38 to BC-45: cancels, whatever happens to them on the way."""
+"""BC-38 to BC-45, BC-85: cancels, whatever happens to them on the way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trader.model import Accepted, OrderRef, OrderState, Rejected, Side, Unknown
+from trader.simulation.faults import Faults
 from trader.testing.conformance.broker.venue import ENDED, BrokerSuite, deadline, needs, ref
 from trader.testing.emulation import Mishap
 
@@ -98,6 +99,22 @@ class CancelCases(BrokerSuite):
                 outcome = broker.cancel_all()
             refused = isinstance(outcome, Rejected) and mishap is Mishap.RATE_LIMITED
             assert isinstance(outcome, Unknown) or refused, f"{mishap}: expected Unknown, was {outcome!r}."
+
+    @needs("wire", "type:limit", "market")
+    def test_bc_85_an_order_may_fill_after_its_cancel_was_taken(self) -> None:
+        """The venue says yes and has not done it yet: the order is listed and not over, what it fills is told (F31)."""
+        broker, request = self._waiting()
+        self.venue.venue.faults = Faults(cancel_slow=1.0, late_seconds=3_600.0)
+        outcome = broker.cancel(ref(request))
+        assert isinstance(outcome, Accepted | Unknown), f"Expected Accepted, was {outcome!r}."
+        found = self.shown(broker, request)
+        assert found.state not in ENDED, f"It works on, and was said to be {found.state}."
+        listed = [report.key for report in broker.orders()]
+        assert listed == [request.key], f"Expected the order that still works, was {listed}."
+        fills = self.filled(broker, request, self.tick_price(broker, "0.75"))
+        assert sum(fill.quantity for fill in fills) == request.quantity, f"Expected {request.quantity}, was {fills}."
+        self.eventually(lambda: self.shown(broker, request).state is OrderState.FILLED, "the order filled")
+        assert list(broker.orders()) == [], f"Expected none, was {broker.orders()}."
 
     # ---- tools -----------------------------------------------------------------------------------------------------
     def _waiting(self) -> tuple[Any, Any]:

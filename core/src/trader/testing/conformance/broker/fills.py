@@ -1,4 +1,4 @@
-"""BC-10, BC-11, BC-31 to BC-37: executions, positions, cash."""
+"""BC-10, BC-11, BC-31 to BC-37, BC-87: executions, positions, cash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trader.model import Accepted, Fill, OrderState, Side
+from trader.model import Accepted, Fill, OrderState, Side, TimeInForce
 from trader.testing.conformance.broker.venue import ENDED, EPOCH, MANY, BrokerSuite, needs
 
 
@@ -170,6 +170,35 @@ class FillCases(BrokerSuite):
         assert sum(filled, Decimal(0)) < quantity, f"It filled {filled} of {quantity}."
         if isinstance(outcome, Accepted):
             self.eventually(lambda: self.shown(broker, request).state in ENDED, "the order over")
+
+    @needs("wire", "type:limit")
+    def test_bc_87_every_symbol_is_told(self) -> None:
+        """Bought in all that trades there, and an order left waiting in each: fills, positions and orders have every
+        symbol, on whatever page."""
+        self.all_symbols = True
+        broker = self.open()
+        marks = {symbol: Decimal(repr(price)) for symbol, price in self.venue.marks.items()}
+        known = broker.instruments(sorted(marks))
+        assert {rules.symbol for rules in known} == set(marks), f"Expected the rules of {sorted(marks)}, was {known}."
+        traded = [rules for rules in known if rules.tradable]
+        for number, rules in enumerate(traded):
+            price = marks[rules.symbol]
+            low = price * Decimal("0.8") // rules.tick * rules.tick
+            words = rules.tags.get("time_in_force", "").split()
+            lasting = {"time_in_force": TimeInForce(words[0])} if words else {}
+            quantity = (int(rules.min_notional / (low * rules.multiplier) / rules.lot) + 2) * rules.lot
+            common = {"symbol": rules.symbol, "quantity": quantity, "price": price, **lasting}
+            buys = self.market(broker, 2 * number, **common)
+            waits = self.limit(broker, 2 * number + 1, **{**common, "limit_price": low})
+            for request in (buys, waits):
+                outcome = broker.submit(request)
+                assert isinstance(outcome, Accepted), f"{rules.symbol}: expected Accepted, was {outcome!r}."
+                self.venue.trade(rules.symbol, float(price))
+        symbols = sorted(rules.symbol for rules in traded)
+        for what, ask in (("fills", lambda: broker.fills(EPOCH)), ("positions", broker.positions),
+                          ("orders", broker.orders)):  # fmt: skip
+            told = self.at_least(len(symbols), ask, f"{what} of {len(symbols)} symbols")
+            assert sorted(one.symbol for one in told) == symbols, f"{what}: expected {symbols}, was {told}."
 
     # ---- tools -----------------------------------------------------------------------------------------------------
     def _net(self, fills: list[Fill]) -> Decimal:

@@ -1,4 +1,4 @@
-"""BC-21 to BC-30: each order type and time in force that the manifest names, and none that it does not."""
+"""BC-21 to BC-30, BC-86: each order type and time in force that the manifest names, and none that it does not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from trader.model import Accepted, OrderReport, OrderRequest, OrderState, OrderType, Rejected, Side, TimeInForce
-from trader.testing.conformance.broker.venue import ENDED, BrokerSuite, needs, ref
+from trader.testing.conformance.broker.venue import ENDED, EPOCH, BrokerSuite, needs, ref
 
 
 class KindCases(BrokerSuite):
@@ -144,6 +144,22 @@ class KindCases(BrokerSuite):
         else:
             assert isinstance(outcome, Rejected), f"Expected Rejected, was {outcome!r}."
         assert list(broker.positions()) == [], f"Expected none, was {broker.positions()}."
+
+    @needs("market", "reduce_only")
+    def test_bc_86_a_reducing_order_opens_nothing(self) -> None:
+        """Nothing is held: an order that may only reduce is refused, or ends without a fill, on either side."""
+        broker = self.open()
+        for number, side in enumerate(Side):
+            request = self.market(broker, number, side, reduce_only=True)
+            outcome = broker.submit(request)
+            self.trade(broker)
+            held = [position for position in broker.positions() if position.symbol == self.about]
+            assert held == [], f"{side.value}: expected no position, was {held}."
+            assert list(broker.fills(EPOCH)) == [], f"{side.value}: expected no fill, was {broker.fills(EPOCH)}."
+            if isinstance(outcome, Accepted):
+                self.eventually(lambda asked=request: self.shown(broker, asked).state in ENDED, "the order over")  # type: ignore[misc]
+            else:
+                assert isinstance(outcome, Rejected), f"{side.value}: expected Rejected, was {outcome!r}."
 
     def bought(self, broker: Any) -> OrderRequest:
         """A market buy, sent."""

@@ -55,7 +55,7 @@ NAN = float("nan")
 def needs(*words: str) -> Callable[[T], T]:
     """Ask this case only of brokers whose manifest declares it: "wire", "streams", "cancel_all", "cash_events",
     "needs_bars", "rate_headers", "keys" (ids that are refused when they come again), "secrets" (it wants some),
-    "type:stop", "tif:ioc"; "market": the case moves it."""
+    "type:stop", "tif:ioc"; "market": the case moves it. "reduce_only" is asked unless a manifest denies it."""
 
     def mark(case: T) -> T:
         case.needs = words  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ def reason_to_skip(plugin: Plugin, case: Any, *, own: bool = False) -> str | Non
 
 def _lacks(plugin: Plugin, word: str) -> str | None:
     can = plugin.capabilities
-    if word == "market":
+    if word == "market" or (word == "reduce_only" and word not in can):
         return None
     kind, _, value = word.partition(":")
     if kind == "wire":
@@ -110,6 +110,8 @@ class BrokerSuite(Conformance):
     quantity: ClassVar[Decimal | None] = None
     emulator: ClassVar[str] = ""
     """The venue's emulator (an entry point of `trader.emulators`)."""
+    all_symbols = False
+    """Whether the emulated venue trades all that it has; to be set before it is first asked for."""
     own: ClassVar[str] = ""
     """Settings of a paper account at the venue itself, as JSON: it is asked there, with the keys of whoever asks. The
     account must be clean; what a case leaves working is cancelled."""
@@ -184,7 +186,8 @@ class BrokerSuite(Conformance):
     def venue(self) -> EmulatedVenue:
         """The venue, running. Needs trader-emulators."""
         if self._venue is None:
-            setup = Setup(prices={self.about: float(self.at)}, patience=5.0, **self.asked_with().get("setup", {}))
+            prices = None if self.all_symbols else {self.about: float(self.at)}
+            setup = Setup(prices=prices, patience=5.0, **self.asked_with().get("setup", {}))
             try:
                 self._venue = emulate(self.emulated, setup)
             except PluginError as error:
