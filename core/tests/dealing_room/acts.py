@@ -68,7 +68,14 @@ class Acts:
         return found.answer
 
     async def reconcile(self, **args):
-        """Everything against the venue, now; what `trader reconcile` is told of main."""
+        """Everything against the venue, now; what `trader reconcile` is told of main. Who adopts waits until what
+        differs has stood for long enough."""
+        try:
+            return json.loads(await self.ask("reconcile", **args))["main"]
+        except TraderError as refusal:
+            if "still on its way" not in str(refusal):
+                raise
+        await self.sleep(35)
         return json.loads(await self.ask("reconcile", **args))["main"]
 
     async def sleep(self, seconds):

@@ -456,6 +456,7 @@ def test_F25_the_venues_word_ends_an_order_whose_executions_never_come(room, nam
         await room.reconcile(adopt="cash")
         assert room.cash() == room.venue.truth_cash()
         await room.ask("rearm", scope="AAA", reason="adopted")
+        await room.ask("rearm", scope="main", reason="adopted")
         room.want["AAA"] = 0.2
         await room.cycle()
         assert [one["quantity"] for one in room.orders()] == [100, 100]

@@ -182,6 +182,27 @@ def test_the_venues_word_is_taken_in_the_book_that_differs(make_room, where):
     room.play(story)
 
 
+def test_what_was_only_just_found_to_differ_is_not_adopted(room):
+    """A trade between the venue's two answers, of its executions and of its positions: it would be booked twice."""
+
+    async def story():
+        order = await room.order("AAA", 0.1)
+
+        def traded_meanwhile(real):
+            room.always("positions", None)
+            room.trade()
+            return real()
+
+        room.always("positions", traded_meanwhile)
+        with pytest.raises(TraderError, match="AAA of book 'main': expected 0, the venue says 100, .* on its way"):
+            await room.ask("reconcile", adopt="AAA")
+        await room.until(lambda: room.state(order) == "filled", seconds=90)
+        assert room.held() == 100 and len(room.fills()) == 1
+        room.agree()
+
+    room.play(story)
+
+
 def test_a_book_that_hangs_holds_up_no_cancel_in_another(make_room):
     room = make_room(books=("main", "other"), text=TWO)
 

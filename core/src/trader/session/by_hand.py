@@ -253,6 +253,11 @@ async def take_the_venues_word(engine: Engine, symbol: str, report: Report, row:
         return "; ".join(texts)
     if found is None:
         raise Refused(f"Nothing differs for {symbol} in book '{engine.name}'.", todo="See: trader reconcile")
+    if not (found.told or texts):  # a trade between the two answers, or one that is listed late
+        raise Refused(
+            f"{symbol} of book '{engine.name}': {found.text()}: it may be a trade that is still on its way.",
+            todo=f"Try again when it has stood for {engine.policy.horizon_seconds:g} s, and the symbol is halted for it.",
+        )
     name = f"adjustment {symbol} {at.isoformat()}"
     change: Decimal = found.found - found.expected
     if symbol == CASH:
