@@ -387,6 +387,15 @@ def test_an_order_whose_answer_never_came_is_not_confirmed_away(desk, venues):
     assert "2 working orders cancelled, 0 left" in text
 
 
+def test_an_order_of_a_book_that_is_not_in_the_settings_any_more_is_not_confirmed_away(desk, venues):
+    desk.order("tleft", book="other", state=OrderState.WORKING)
+    text = desk.run("kill", code=7)
+    assert "book other       NOT confirmed: not in the settings any more, 1 open order by the journal" in text
+    assert "2 working orders cancelled, 0 left" in text
+    told = desk.json("kill", code=7)
+    assert not told["clean"] and "book other: NOT confirmed" in told["trouble"][0]
+
+
 # ---- the database --------------------------------------------------------------------------------------------------
 def test_kill_with_a_database_that_somebody_holds_leaves_it_to_the_file(desk, venues, monkeypatch):
     monkeypatch.setattr("trader.cli.halting.BUSY_SECONDS", 0.1)
@@ -444,18 +453,20 @@ def test_rearm_with_nothing_to_lift_is_done_and_says_so(desk, scope):
         ("main", ["main"]),
         ("", ["*"]),
         ("main:momentum", []),
+        ("BTC/USD", ["fx/BTC/USD"]),
+        ("USD", []),
     ],
 )
 def test_rearm_lifts_what_is_named_and_shows_what_still_stands(desk, scope, lifted):
-    for each in ("*", "main", "main/AAPL", "fx/AAPL"):
+    for each in ("*", "main", "main/AAPL", "fx/AAPL", "fx/BTC/USD"):
         blocks.block(desk.store, each, "halt" if each != "fx/AAPL" else "reduce", "by hand")
     blocks.block(desk.store, "main:momentum", "pause", "by hand")
     told = desk.json("rearm", *([scope] if scope else []), "--reason", "mended")
     assert [each["scope"] for each in told["lifted"]] == lifted
-    assert len(told["standing"]) == 5 - len(lifted)
+    assert len(told["standing"]) == 6 - len(lifted)
     assert {each.scope for each in blocks.standing(desk.store)} == {each["scope"] for each in told["standing"]}
     text = desk.run("rearm", "NOTHING", "--reason", "mended")
-    assert f"{5 - len(lifted)} blocks still standing:" in text
+    assert f"{6 - len(lifted)} blocks still standing:" in text
 
 
 def test_rearm_tells_a_running_session_and_waits_for_it(desk):

@@ -259,6 +259,7 @@ def test_a_book_may_have_another_trigger_than_the_cron_of_main(make, own, trigge
         ("[application]\nbroker = 'a'\n[books.b]\nbroker = 'a'\n", "belongs to the book 'main'"),
         ("[books.b]\nbroker = 'a'\n[books.c]\nbroker = 'a'\n", "belongs to the book 'b'"),
         ("[books.main]\nbroker = 'a'\n", "is what [application] describes"),
+        ("[books.session]\nbroker = 'a'\n", "No book can be called 'session'"),
         ("[books.b]\nbroker = ['a']\n", 'settings.toml:2  books.b.broker\n  Expected text in quotes, was ["a"].'),
         ("[books.b]\nbroker = { name = 'a' }\n", 'Expected text in quotes, was {name = "a"}.'),
     ],

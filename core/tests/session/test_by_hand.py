@@ -194,7 +194,7 @@ def test_what_was_only_just_found_to_differ_is_not_adopted(room):
             return real()
 
         room.always("positions", traded_meanwhile)
-        with pytest.raises(TraderError, match="AAA of book 'main': expected 0, the venue says 100, .* on its way"):
+        with pytest.raises(TraderError, match=r"AAA of book 'main': expected 0, the venue says 100, .* on its way"):
             await room.ask("reconcile", adopt="AAA")
         await room.until(lambda: room.state(order) == "filled", seconds=90)
         assert room.held() == 100 and len(room.fills()) == 1

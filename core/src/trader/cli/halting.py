@@ -67,6 +67,11 @@ class Halting:
 
         return self.answer is not None and self.answered and not str(self.answer.answer).endswith(TRYING)
 
+    @property
+    def open_orders(self) -> dict[str, int]:
+        """How many each book has, as the journal says."""
+        return {book: count for book, count in self._open.items() if count}
+
     def left(self, books: tuple[str, ...]) -> int:
         """Open orders of these books, as the session has booked them."""
         return sum(self._open[book] for book in books)

@@ -208,7 +208,16 @@ class Killing:
             some = ", ".join(halting.doubtful[:5]) + (" ..." if len(halting.doubtful) > 5 else "")
             number = counted(len(halting.doubtful), "order")
             lines.append(("on its way", f"{number} whose answer never came, may still turn up: {some}"))
+        for book, count in self._unvisited().items():
+            number = counted(count, "open order")
+            lines.append((f"book {book}", f"NOT confirmed: not in the settings any more, {number} by the journal"))
         return lines
+
+    def _unvisited(self) -> dict[str, int]:
+        """Books with open orders that the settings do not name: nobody knows their broker."""
+        visited = {book for visit in self.visits for book in visit.books}
+        opened = self.halting.open_orders if self.halting is not None and self.started else {}
+        return {book: count for book, count in opened.items() if book not in visited}
 
     @staticmethod
     def _about_session(halting: Halting) -> str:
@@ -228,7 +237,9 @@ class Killing:
         if not self.latched or not self.started or self.halting is None:
             return False
         sure = self.halting.looked and not self.halting.unread and not self.halting.doubtful
-        return sure and all(visit.confirmed or self._by_session(visit) for visit in self.visits)
+        return (
+            sure and not self._unvisited() and all(visit.confirmed or self._by_session(visit) for visit in self.visits)
+        )
 
     def as_json(self) -> Facts:
         halting = self.halting
@@ -249,7 +260,7 @@ class Killing:
             "brokers": [self._visit(visit) for visit in self.visits],
             "doubtful": halting.doubtful if halting else [],
             "trouble": [text for text in (self.unwritten, self.unreadable) if text]
-            + [f"{label}: {text}" for label, text in self._about_store() if label == "database"],
+            + [f"{label}: {text}" for label, text in self._about_store() if label != "on its way"],
         }
 
     def _visit(self, visit: Visit) -> Facts:

@@ -93,7 +93,7 @@ def meant(scope: str, standing: Iterable[Block]) -> list[Block]:
     return [
         each
         for each in standing
-        if each.level != "pause" and (each.scope == wanted or (scope and each.scope.endswith(f"/{scope}")))
+        if each.level != "pause" and (each.scope == wanted or (scope and each.scope.partition("/")[2] == scope))
     ]
 
 

@@ -70,6 +70,9 @@ class StoreJournal:
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
         return self._stored_book.find(key, venue_id)
 
+    def former(self, key: str) -> bool:
+        return self._stored_book.former(key)
+
     def knows(self, event: CashEvent) -> bool:
         with self._store.reading() as connection:
             return self._stored(connection, event)

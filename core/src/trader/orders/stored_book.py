@@ -172,6 +172,18 @@ class StoredBook:
             row = connection.execute(statement).first()
         return None if row is None else _open_order(row)
 
+    def former(self, key: str) -> bool:
+        """Whether another book that had this account in its epoch sent an order of this key."""
+        now = s.intent.c
+        of_it = (
+            select(now.client_id)
+            .join(s.cycle, s.cycle.c.seq == now.cycle)
+            .join(s.book, (s.book.c.epoch == s.cycle.c.epoch) & (s.book.c.name == now.book))
+        )
+        same = (s.book.c.venue == self.venue, s.book.c.account == self.account, s.book.c.name != self.name)
+        with self._store.reading() as connection:
+            return connection.execute(of_it.where(or_(now.client_id == key, now.key == key), *same)).first() is not None
+
     def mine(self, table: Table, name: str = "book") -> tuple[Any, Any]:
         """The rows of this book in this epoch; `name`: the column that names the book."""
         return table.c.epoch == self.epoch, table.c[name] == self.name

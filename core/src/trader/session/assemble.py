@@ -57,6 +57,8 @@ class Kit:
     provided: list[Provided] = field(default_factory=list)
     lanes: dict[str, Lane] = field(default_factory=dict)
     once: dict[tuple[str, str], Provided] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
+    """Data sources that are open."""
 
     def plugin(self, kind: str, table: PluginTable) -> Plugin:
         """The installed plugin behind a table."""
@@ -220,7 +222,6 @@ def assemble(kit: Kit, name: str, gone: Gone, *, patient: Patience = _at_once) -
 
 
 def _feed(kit: Kit, name: str, patient: Patience) -> Feed:
-    known = ("data_source", name) in kit.once
     made = kit.shared("data_source", name)
     capabilities = made.plugin.capabilities
     if capabilities.get("recorded", False):
@@ -232,8 +233,9 @@ def _feed(kit: Kit, name: str, patient: Patience) -> Feed:
         float(capabilities.get("delay_seconds", 0.0)),
         patient,
     )
-    if not known:
+    if name not in kit.opened:  # it may have been silent for the book before
         feed.ask("open()", made.object.open)
+        kit.opened.add(name)
     return feed
 
 

@@ -256,7 +256,7 @@ async def take_the_venues_word(engine: Engine, symbol: str, report: Report, row:
     if not (found.told or texts):  # a trade between the two answers, or one that is listed late
         raise Refused(
             f"{symbol} of book '{engine.name}': {found.text()}: it may be a trade that is still on its way.",
-            todo=f"Try again when it has stood for {engine.policy.horizon_seconds:g} s, and the symbol is halted for it.",
+            todo=f"Try again when it has stood for {engine.policy.horizon_seconds:g} s, and is halted for it.",
         )
     name = f"adjustment {symbol} {at.isoformat()}"
     change: Decimal = found.found - found.expected

@@ -13,7 +13,7 @@ from trader.cycle.decision import plain
 from trader.errors import Refused, StoreError, TraderError, UsageError, words
 from trader.model import OrderState
 from trader.safety.sweep import TRYING
-from trader.session import by_hand
+from trader.session import by_hand, opening
 from trader.session.report import Report
 from trader.store import blocks, commands
 from trader.store.blocks import Block
@@ -86,12 +86,13 @@ class Obedience:
             raise Refused("it was lifted again by a person before it was confirmed that no order works")
         if left:
             return f"halted; {left}; {TRYING}"
-        here = [book.name for book in session.books]
-        absent = [name for name in session.settings.book_names if name not in here]
-        if not absent:
+        absent, removed = self._absent(), list(opening.removed(session))
+        if not absent and not removed:
             return "halted; no order works at any venue"
-        where = f"of {', '.join(here)}"
-        return f"halted; no order works at the venue {where}; left out at the start, and not asked: {', '.join(absent)}"
+        left_out = f"; left out at the start, and not asked: {', '.join(absent)}" if absent else ""
+        gone = f"; not in the settings any more, and not asked: {', '.join(removed)}" if removed else ""
+        where = f"of {', '.join(book.name for book in session.books)}"
+        return f"halted; no order works at the venue {where}{left_out}{gone}"
 
     async def _rearm(self, command: Command) -> str:
         session, scope = self._session, str(command.args.get("scope") or "")
@@ -109,8 +110,11 @@ class Obedience:
             for level in ("halt", "reduce"):
                 lifted += blocks.lift(session.store, name, by=by, reason=why, level=level)
         session.look_at_blocks()
-        for book in session.books:
-            book.engine.forgive(scope.rpartition("/")[2])
+        for name in names:
+            named, _, symbol = name.partition("/")
+            for book in session.books:
+                if book.name == named:
+                    book.engine.forgive(symbol)
         if not lifted:
             return f"nothing stands on {scope}"
         session.told(scope, "armed", f"{why} ({by})")
@@ -140,10 +144,10 @@ class Obedience:
         return f"{scope} is released" if lifted else f"{scope} was not paused"
 
     def _scope(self, name: str) -> str:
-        """A book's name, or BOOK:STRATEGY for the name of a strategy in a pipeline."""
-        for book in self._session.books:
-            if book.name == name:
-                return name
+        """A book's name, also of one that was left out at the start, or BOOK:STRATEGY for the name of a strategy in a
+        pipeline."""
+        if name in self._session.settings.book_names:
+            return name
         found = [
             f"{book.name}:{name.rpartition(':')[2]}"
             for book in self._session.books
@@ -154,7 +158,7 @@ class Obedience:
             return found[0]
         if found:
             raise UsageError(f"Several books have a strategy '{name}'.", todo=f"Say which: {' or '.join(found)}.")
-        names = [book.name for book in self._session.books]
+        names = self._session.settings.book_names
         strategies = [stage.name for book in self._session.books for stage in book.engine.desk.stages]
         raise UsageError(
             f"There is no book and no strategy '{name}'.",
@@ -168,12 +172,18 @@ class Obedience:
         async def work(book: Book, report: Report, _row: int, at: datetime) -> str | None:
             return await by_hand.cancel(book.engine, wanted, report, at)
 
+        having = [book for book in self._session.books if by_hand.known(book.engine, wanted)]
+        if len(having) > 1:
+            raise Refused(
+                f"Several books have an open order {wanted}: {', '.join(book.name for book in having)}.",
+                todo="Write more of the id; an order that is not ours is cancelled at its venue's own page.",
+            )
         # The book that has it first: one that hangs must not hold up another's cancel.
-        for book in sorted(self._session.books, key=lambda book: not by_hand.known(book.engine, wanted)):
+        for book in sorted(self._session.books, key=lambda book: book not in having):
             text: str | None = await self._within(command, book, work)
             if text is not None:
                 return text
-        raise Refused(f"No book has an open order {wanted}.", todo="See: trader orders")
+        raise Refused(f"No book has an open order {wanted}{self._besides()}.", todo="See: trader orders")
 
     async def _close(self, command: Command) -> str:
         symbol, named = str(command.args["symbol"]), command.args.get("book")
@@ -187,7 +197,7 @@ class Obedience:
             if (held := book.engine.ledger.holdings.get(symbol)) is not None and held.quantity
         ]
         if not holding:
-            raise Refused(f"No book holds {symbol}.", todo="See: trader positions")
+            raise Refused(f"No book holds {symbol}{self._besides()}.", todo="See: trader positions")
         if len(holding) > 1:
             raise UsageError(f"Several books hold {symbol}.", todo="Say which: --book NAME")
         text: str = await self._within(command, holding[0], work)
@@ -212,6 +222,8 @@ class Obedience:
             return found(book, report, before, standing)
 
         answer = {book.name: await self._within(command, book, work) for book in books}
+        if command.args.get("book") is None:
+            answer |= dict.fromkeys(self._absent(), _NOT_ASKED)
         if adopt and not adopted:
             raise Refused(f"Nothing differs for {adopt} in any book.", todo="See: trader reconcile")
         self._session.look_at_blocks()
@@ -219,9 +231,21 @@ class Obedience:
 
     def _books(self, name: object) -> list[Book]:
         books = [book for book in self._session.books if name is None or book.name == name]
+        if not books and name in self._absent():
+            raise Refused(f"Book '{name}' was left out at the start.", todo="Mend the cause, then start again.")
         if not books:
             raise UsageError(f"There is no book '{name}'.")
         return books
+
+    def _absent(self) -> list[str]:
+        """Books of the settings that were left out at the start."""
+        here = [book.name for book in self._session.books]
+        return [name for name in self._session.settings.book_names if name not in here]
+
+    def _besides(self) -> str:
+        """What an answer for all books must say of those that nobody could ask."""
+        absent = self._absent()
+        return f" (left out at the start, and not asked: {', '.join(absent)})" if absent else ""
 
     async def _within(self, command: Command, book: Book, work: Work) -> Any:
         """Done in the book's own time, between two of its steps; not if whoever asked has withdrawn it until then."""
@@ -249,11 +273,17 @@ class Obedience:
                 book.tell(report)
                 done.set_result(answer)
 
-        if runner is None or runner.done:
+        if runner is None or runner.over:
             await do(None)
         else:
             runner.ask(do)
         return await done
+
+
+_NOT_ASKED: dict[str, Any] = {
+    "fills": 0, "orders": [], "differences": [], "unresolved": [], "blocked": [],
+    "unavailable": ["it was left out at the start"],
+}  # fmt: skip
 
 
 async def _nothing(_book: Book, _report: Report, _row: int, _at: datetime) -> None:
@@ -304,6 +334,9 @@ def found(
 
 def _scopes(session: Session, scope: str) -> list[str]:
     """What `rearm` may mean by a word: a book, a symbol of any book, or both at once written out. Also of a book that
-    was left out at the start: what stands on it is lifted all the same."""
-    names = session.settings.book_names
-    return [scope] if "/" in scope or scope in names else [f"{name}/{scope}" for name in names]
+    was left out at the start, or is not in the settings any more: what stands on it is lifted all the same. A symbol
+    is that of the books where it is halted: the others need not be waited for."""
+    if scope.partition("/")[0] in session.settings.book_names:
+        return [scope]
+    standing = dict.fromkeys(each.scope for each in blocks.standing(session.store) if each.scope != blocks.EVERYTHING)
+    return [name for name in standing if scope in (name, name.partition("/")[2])]

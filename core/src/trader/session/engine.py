@@ -258,15 +258,15 @@ class Engine:
         if self.brakes is not None:
             self.brakes.halt_symbol(symbol, reason)
 
-    def forgive(self, scope: str) -> None:
-        """A person lifted a halt of this symbol, or of this book: what is still wrong counts anew."""
-        if scope == self.name:
+    def forgive(self, symbol: str) -> None:
+        """A person lifted a halt of this symbol, or of the book (""): what is still wrong counts anew."""
+        if not symbol:
             self._struck = False
             self._keeper.forgive()
             self.reconciler.differences.again(CASH)
         else:
-            self.reconciler.differences.again(scope)
-            self.reconciler.awaited.again(scope)
+            self.reconciler.differences.again(symbol)
+            self.reconciler.awaited.again(symbol)
 
     def block_book(self, level: Literal["reduce", "halt"], reason: str) -> None:
         """Halt the book, or only its new risk."""

@@ -68,6 +68,8 @@ class Runner:
         self._next_look = now + book.parts.settings.reconcile.interval_seconds
         self.engine.sender.wake = self._wake.set
         self.done = False
+        self.over = False
+        """Whether nobody takes up what is asked of it any more."""
 
     def _now(self) -> float:
         return self.session.world.clock.monotonic()
@@ -104,7 +106,7 @@ class Runner:
     async def run(self) -> None:
         """Until the session stops, or the cycles are played."""
         stopping = self.session.world.stopping
-        while not stopping.is_set() and not self.done:
+        while not stopping.is_set() and (self.requests or not self.done):
             try:
                 await self._once()
             except StoreError as error:
@@ -113,6 +115,7 @@ class Runner:
                 self.session.panic(f"book '{self.book.name}': {error}")
                 self._broken = True
             await self._rest()
+        self.over = True
 
     async def _rest(self) -> None:
         waiting = self._due and self._may_decide()
@@ -130,6 +133,8 @@ class Runner:
             return
         while self.requests:
             await self.requests.popleft()(self)
+        if self.done:
+            return
         if not self.connection.up:
             if not self.connection.given_up:
                 await self._reconnect()

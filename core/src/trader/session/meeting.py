@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trader.cycle.market import instant
 from trader.errors import Unreachable
-from trader.session import by_hand
+from trader.session import by_hand, opening
 from trader.session.connect import pauses
 from trader.session.report import Report
 
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 
 async def meet(session: Session, *, adopt: bool, cancel_open: bool) -> None:
     """Meet the venue of every book, with all the tries that the settings allow. A book that has a journal and gets no
-    answer is marked as not met. Refused for a new book on an account that is not clean, unless `adopt` or `cancel_open`
-    says what to do with it; Unreachable for a new book, and on recorded data, without answers."""
+    answer is marked as not met; a new one is left out. Refused for a new book on an account that is not clean, unless
+    `adopt` or `cancel_open` says what to do with it; Unreachable without answers for the only book, for a new one in a
+    cold start, and on recorded data."""
     onlooker = asyncio.ensure_future(_look_on(session))
     try:
-        for book in session.books:
-            await _meet(session, book, adopt, cancel_open)
+        for book in [*session.books]:
+            try:
+                await _meet(session, book, adopt, cancel_open)
+            except Unreachable as error:
+                if session.recorded or session.kind == "cold" or len(session.books) == 1:
+                    raise
+                opening.leave_out(session, book.name, error)
+                session.books.remove(book)
     finally:
         onlooker.cancel()
 

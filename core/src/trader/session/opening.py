@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from trader.store.blocks import EVERYTHING
 from trader.store.chain import verify_chain
 from trader.store.database import open_store
 from trader.store.mark import regressed
+from trader.store.reading import books as stored_books
 from trader.store.reading import holdings
 from trader.store.reading import orders as stored_orders
 from trader.store.runs import current_epoch, died_in_a_row
@@ -175,8 +176,7 @@ def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
             parts.append(_assembled(session, kit, name))
         except Unreachable as error:
             silent = error
-            session.log.error("book_left_out", book=name, text=str(error))
-            session.alerts.raise_(Severity.CRITICAL, "book_left_out", f"Book '{name}' does not trade: {error}")
+            leave_out(session, name, error)
     if not parts and silent is not None:
         raise silent
     accounts: dict[tuple[str, str], str] = {}
@@ -190,6 +190,36 @@ def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
             )
         accounts[key] = part.name
     return parts
+
+
+def leave_out(session: Session, name: str, error: Unreachable) -> None:
+    """Tell that a book does not trade in this session."""
+    session.log.error("book_left_out", book=name, text=str(error))
+    session.alerts.raise_(Severity.CRITICAL, "book_left_out", f"Book '{name}' does not trade: {error}")
+
+
+def removed(session: Session) -> dict[str, str]:
+    """Books of the present epoch that the settings do not name, and what they hold or have open: nobody looks after it
+    in this session."""
+    store, found = session.store, dict[str, str]()
+    for row in stored_books(store):
+        name = str(row["name"])
+        if name in session.settings.book_names:
+            continue
+        held = [f"{one['quantity']:f} {one['symbol']}" for one in holdings(store, name) if one["quantity"]]
+        opened = [f"order {one['client_id']} {one['symbol']}" for one in stored_orders(store, name, *UNRESOLVED)]
+        if held or opened:
+            found[name] = f"account {row['account']} of {row['venue']}: {', '.join(held + opened)}"
+    return found
+
+
+def tell_what_nobody_watches(session: Session, books: Mapping[str, str]) -> None:
+    """What books that the settings do not name any more left behind, as `removed` says."""
+    for name, left in books.items():
+        text = f"It is not in the settings any more, and nobody watches what it left on {left}."
+        session.log.error("book_left_out", book=name, text=text)
+        text = f"Book '{name}': {text} Put it back, or end it there."
+        session.alerts.raise_(Severity.CRITICAL, "book_left_out", text)
 
 
 def _assembled(session: Session, kit: Kit, name: str) -> Assembled:
@@ -239,7 +269,14 @@ def halt_what_is_gone(books: Iterable[Book]) -> None:
 
 
 def refuse_unclean(session: Session, parts: list[Assembled], adopt: bool, cancel_open: bool) -> None:
-    """Before a cold start closes the present epoch, which nobody opens again: what it would be refused for."""
+    """Before a cold start closes the present epoch, which nobody opens again: what it would be refused for. It closes
+    the journal of every book: one that cannot be asked would lose what it has."""
+    silent = [name for name in session.settings.book_names if name not in [part.name for part in parts]]
+    if silent and current_epoch(session.store) is not None:
+        raise Unreachable(
+            f"A cold start begins the journal of every book anew, and nobody can ask for {', '.join(silent)}.",
+            todo="Wait until its broker answers, or start warm: that goes on without it.",
+        )
     for part in parts:
         broker, patient = part.broker.object, _patience(session, part.name)
 

@@ -172,6 +172,7 @@ class Session:
         self.alerts = opening.open_alerts(self, kit)
         opening.refuse_old_commands(self)
         opening.look_back(self, cold, acknowledge_kill)
+        removed = opening.removed(self)
         parts = opening.assemble_all(self, kit)
         self.recorded = parts[0].recorded
         if cold and not self.recorded:
@@ -187,6 +188,7 @@ class Session:
         self.hold(hold)
         self.look_at_blocks()
         self.announcer.standing()
+        opening.tell_what_nobody_watches(self, removed)
 
     def load(self, journal: Journal) -> BookState:
         """Where a book stands, with the absent orders that are still looked out for."""

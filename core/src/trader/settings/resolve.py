@@ -101,6 +101,14 @@ def _accounts(main: Mapping[str, Any], books: Mapping[str, Any], raw: Raw) -> li
             faults.append(
                 SettingsError("The book 'main' is what [application] describes.", where=where, todo="Choose a name.")
             )
+        if name == "session":
+            faults.append(
+                SettingsError(
+                    "No book can be called 'session': what --hold holds has that name.",
+                    where=where,
+                    todo="Choose another name.",
+                )
+            )
         if broker is None:
             faults.append(
                 SettingsError(
