@@ -262,10 +262,20 @@ def test_kill_with_a_reason_that_is_no_text_halts_and_sweeps(desk, venues, monke
     assert "lifted" in desk.run("rearm", "--reason", "gel\udcf6scht")
 
 
-def test_kill_whose_words_nobody_reads_sweeps_all_the_same(bare, venues):
-    """Its output goes to a full disk, or into a pipe that has ended."""
-    assert bare.unread("kill") == (0, "")
-    assert venues.left("alpha") == []
+def test_an_empty_name_of_the_settings_halts_no_other_session(bare, venues):
+    """A script's variable that is not set: the session that was meant is not the one of this folder."""
+    with pytest.raises(SettingsError, match=r"It is empty\. Nothing was halted"):
+        bare.run("kill", "--settings", "")
+    assert read_stop(bare.state) is None and venues.left("alpha") == ["v1", "v2"]
+
+
+@pytest.mark.parametrize("words", [["kill"], ["kill", "--json"]], ids=" ".join)
+@pytest.mark.parametrize(("mood", "code", "left"), [("", 0, []), ("deaf", 7, ["v1", "v2"])])
+def test_kill_whose_words_nobody_reads_sweeps_all_the_same(bare, venues, words, mood, code, left):
+    """Its output goes to a full disk, or into a pipe that has ended: the exit code says what came of it."""
+    venues.write(alpha=mood)
+    assert bare.unread(*words, "--timeout", "5" if code == 0 else "0.5") == (code, "")
+    assert venues.left("alpha") == left
 
 
 # ---- venues --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """stop, release, pause, cancel, close, reconcile, status: with a session that answers as it is told."""
 
 import json
+import sys
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,13 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from trader.cli import main
+from click.testing import CliRunner
+from trader.cli import main, trader
 from trader.cli.asking import withdrawn
 from trader.cli.screen import Screen
 from trader.clock import SystemClock
-from trader.errors import Refused, Unreachable, UsageError
+from trader.errors import Refused, StoreError, Unreachable, UsageError
 from trader.model import OrderState
 from trader.safety.stop import Trip, write_stop
+from trader.session.session import Session
 from trader.store import DATABASE, blocks, commands, reading
 from trader.store.database import open_store
 from trader.store.runs import stop_session
@@ -58,7 +61,13 @@ def test_where_nothing_ever_ran_a_wish_leaves_nothing_behind(bare):
     assert not bare.state.exists()
 
 
-@pytest.mark.parametrize("words", [["rearm", "", "--reason", "x"], ["cancel", ""], ["release", ""]])
+@pytest.mark.parametrize(
+    "words",
+    [["rearm", "", "--reason", "x"], ["cancel", ""], ["release", ""], ["reconcile", "--adopt", " "],
+     ["reconcile", "--book", ""],
+     ["orders", "--symbol", ""], ["fills", "--symbol", ""], ["why", "AAPL", "--cycle", ""]],
+    ids=" ".join,
+)  # fmt: skip
 def test_an_empty_word_is_not_taken_for_everything(desk, words):
     """A script's variable that is not set: what is halted or held stays so, and no order is cancelled for it."""
     blocks.block(desk.store, "*", "halt", "fire")
@@ -91,6 +100,19 @@ def test_an_answer_in_the_moment_of_the_withdrawal_counts(desk):
     late = commands.look(desk.store, number)
     commands.answer(desk.store, number, "released")
     assert withdrawn(desk.store, late).answer == "released"
+
+
+@pytest.mark.parametrize("words", [["close", "AAPL"], ["rearm", "--reason", "x"]])
+def test_a_wish_that_cannot_be_withdrawn_is_not_said_to_be(desk, monkeypatch, words):
+    """A disk that is full, a database that somebody locks: a session may obey it an hour later."""
+
+    def fails(*_args, **_options):
+        raise StoreError("The disk is full.", where="var/trader.db")
+
+    monkeypatch.setattr(commands, "answer", fails)
+    with desk.session(), pytest.raises(StoreError, match=r"could not be withdrawn: The disk is full\.") as caught:
+        desk.run(*words, "--timeout", "0.2")
+    assert "may obey it later" in str(caught.value) and len(desk.waiting()) == 1
 
 
 def test_close_knows_a_held_symbol_in_any_case(desk):
@@ -351,6 +373,30 @@ def test_a_terminal_that_is_gone_ends_no_session(monkeypatch):
     decision = SimpleNamespace(number=1, quantity=np.zeros(1), at=NOW, equity=Decimal(1))
     with Screen(None, out=None, live=True) as screen:
         screen.step(SimpleNamespace(rows=1), SimpleNamespace(decision=decision))
+
+
+def test_a_run_under_the_kill_switch_says_what_it_waits_for(bare, capsys):
+    """On recorded data it stands still; without a word it looks as if it hung."""
+    write_stop(bare.state, Trip("fire\x1b in the " + "engine " * 30, "anna", NOW))
+    with Session(bare.folder / "settings.toml") as session:
+        session.start()
+        Screen(session, out=sys.stdout, live=False).banner()
+    told = capsys.readouterr().out
+    assert "halted    no order passes" in told and "trader rearm --reason" in told and "fire? in the engine" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_a_plugin_that_prints_spoils_no_answer_for_programs(bare, monkeypatch):
+    paper = pytest.importorskip("trader_broker_paper.broker").PaperBroker
+
+    def loud(broker, real=paper.open):
+        print("connected!")  # noqa: T201 - what is tested
+        return real(broker)
+
+    monkeypatch.setattr(paper, "open", loud)
+    for words in (["run", "--once", "--json"], ["kill", "--json"]):
+        done = CliRunner().invoke(trader, words, catch_exceptions=False)
+        assert done.exit_code == 0 and isinstance(json.loads(done.stdout), dict) and "connected!" in done.stderr
 
 
 def test_a_run_that_nobody_reads_trades_all_the_same(bare):

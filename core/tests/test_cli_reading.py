@@ -220,6 +220,14 @@ def test_a_wrong_state_folder_in_the_settings_is_told(history):
         run("positions", "--set", "application.state_dir=3")
 
 
+@pytest.mark.parametrize("setting", ["trading.mode=2024-01-01", "trading.dry_run=07:00:00"])
+def test_status_shows_a_setting_that_toml_takes_for_a_day_or_an_hour(folder, setting):
+    """A mistake in the settings hides nothing of what stands."""
+    name, _, written = setting.partition("=")
+    result = CliRunner().invoke(trader, ["status", "--json", "--set", setting], catch_exceptions=False)
+    assert json.loads(result.stdout)[name.removeprefix("trading.")] == written
+
+
 def test_a_mistake_in_a_plugins_table_does_not_hide_what_is_held(history):
     with (history.folder / "settings.toml").open("a") as file:
         file.write('\n[risk_rules.no_such_rule]\nlimt = "many"\n')
@@ -258,7 +266,17 @@ def test_a_position_opened_since_the_last_cycle_is_listed_without_a_value(world)
     journal.booked([Booking(fact, None, Holding("FB", Decimal(3), Decimal(20), day(2), Decimal(0)), Decimal(9))], [])
     (held,) = as_json("positions")
     assert (held["quantity"], held["mark"], held["value"], held["weight"]) == ("3", "20", None, None)
-    assert "valued by the next one" in run("positions")
+    assert held["gain"] is None and "valued by the next one" in run("positions")
+
+
+def test_a_position_that_was_closed_and_opened_again_is_not_valued_by_a_mark_from_before(history):
+    """The mark of the last cycle is older than the entry: what was gained since then nobody knows."""
+    fact = Fill("e9", "k", "v", "AAPL", Side.BUY, Decimal(10), Decimal(120), Decimal(0), day(3))
+    again = Holding("AAPL", Decimal(10), Decimal(120), day(3), Decimal(0))
+    history.journal().booked([Booking(fact, None, again, Decimal(9))], [])
+    (held,) = as_json("positions")
+    assert (held["mark"], held["gain"], held["unrealized"], held["value"]) == ("100", None, None, None)
+    assert "opened since that cycle" in run("positions")
 
 
 def test_a_contracts_multiplier_counts_in_its_value(world):
@@ -402,6 +420,10 @@ def test_fills_of_older_epochs_are_told_apart_and_lead_to_no_order_that_nobody_f
     assert [each["execution_id"] for each in as_json("fills", "--book", "fx")] == ["x1"]
     with pytest.raises(UsageError, match="no book 'gold'"):
         run("fills", "--book", "gold")
+    with pytest.raises(UsageError, match=r"Order 'taaa1' was sent before the last cold start.*(?s:.)*trader fills"):
+        run("why", "taaa1")
+    with pytest.raises(UsageError, match="no symbol and no order"):
+        run("why", "taaa2")
 
 
 # ---- status --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from trader.env import Secret
+from trader.env import Secret, World
+from trader.errors import storable, words
 from trader.telemetry.logs import FILE, logger, set_up
 
 
@@ -63,6 +64,23 @@ def test_an_exception_and_a_secret_are_logged_as_text(tmp_path: Path) -> None:
     assert "hunter2" not in text
 
 
+def test_F122_a_secret_in_an_error_of_a_client_is_in_no_log_no_alert_and_no_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A client's error that quotes a key is shown, logged, sent and stored without it."""
+    world = World(tmp_path, tmp_path, environ={"API_KEY": "hunter3hunter3", "PIN": "1", "LOGIN": "1234567890"})
+    door = world.door("venue", distribution="d", secrets=("API_KEY", "PIN", "LOGIN"))
+    for name in ("API_KEY", "PIN", "LOGIN"):
+        door.secret(name)
+    set_up(tmp_path, terminal="info")
+    error = OSError("GET /orders?key=hunter3hunter3&account=1234567890 failed")
+    logger("session").error("plugin_fault", reason=str(error), exc_info=error)
+    said = words(error)
+    assert said == storable(said) == "OSError: GET /orders?key=***&account=1234567890 failed"
+    shown = (tmp_path / FILE).read_text("utf-8") + capsys.readouterr().err
+    assert "hunter3" not in shown and shown.count("key=***") == 4 and "account=1234567890" in shown
+
+
 def test_half_a_character_from_a_venue_loses_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(tmp_path, terminal=None)
     logger("session").info("rejected", reason="bad \ud800 symbol", price=Decimal("1.50"))
@@ -90,3 +108,20 @@ def test_F123_a_log_that_cannot_be_opened_is_told_before_anything_starts(tmp_pat
     (tmp_path / FILE).mkdir()
     with pytest.raises(OSError, match="directory"):
         set_up(tmp_path, terminal=None)
+
+
+def test_F123_a_log_that_cannot_be_written_any_more_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full is told once, and the terminal goes on."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    set_up(tmp_path, terminal="warning")
+    monkeypatch.setattr("trader.telemetry.logs._File.flush", full)
+    for number in range(3):
+        logger("session").warning("fill", number=number)
+    shown = capsys.readouterr().err
+    assert shown.count("its lines are lost: [Errno 28] No space left on device") == 1 and "Traceback" not in shown
+    assert shown.count("warning fill") == 3

@@ -1,5 +1,6 @@
 """The sweep after a trip: whatever a broker does with one cancel, the others are asked for."""
 
+from asyncio import CancelledError
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -48,11 +49,12 @@ def test_each_order_is_asked_to_be_gone():
     assert broker.asked == ["V0", "V1", "V2"] and swept.asked == 3 and not swept.clean and not swept.trouble
 
 
-def test_a_cancel_that_raises_keeps_no_other_from_being_asked_for():
-    broker = Broker(3, said={"V0": ValueError("cut off"), "V1": Unknown("timeout", "?")})
+@pytest.mark.parametrize("error", [ValueError("cut off"), CancelledError("cut off")])
+def test_a_cancel_that_raises_keeps_no_other_from_being_asked_for(error):
+    broker = Broker(3, said={"V0": error, "V1": Unknown("timeout", "?")})
     swept = sweep(broker)
     assert broker.asked == ["V0", "V1", "V2"] and swept.asked == 2
-    assert swept.trouble == "ValueError: cut off" and not swept.clean
+    assert swept.trouble == f"{type(error).__name__}: cut off" and not swept.clean
 
 
 def test_several_orders_go_by_one_cancel_where_the_venue_has_one():
@@ -64,8 +66,9 @@ def test_several_orders_go_by_one_cancel_where_the_venue_has_one():
 
 
 @pytest.mark.parametrize(
-    "answer", [Rejected("refused", "not for this product"), Unknown("timeout", "no answer"), ValueError("broken"), None]
-)
+    "answer", [Rejected("refused", "not for this product"), Unknown("timeout", "no answer"), ValueError("broken"),
+     CancelledError(), None],
+)  # fmt: skip
 def test_where_the_one_cancel_fails_each_order_is_asked_to_be_gone(answer):
     broker = BrokerWithAll(answer)
     swept = sweep(broker)

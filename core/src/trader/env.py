@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trader.clock import Clock, SystemClock
-from trader.errors import ESCAPES, SettingsError, words
+from trader.errors import SettingsError, keep_secret, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +116,30 @@ class Secrets:
 CALL = threading.local()
 """The call that a lane's thread is in: `until`, the system's monotonic second at which it is given up."""
 
+LET_GO = 5.0
+"""Seconds that a plugin may take to close; a thread that hangs in it ends with the process."""
+
+
+def let_go(thing: Any) -> BaseException | None:
+    """Call its `close`, if it has one, beside the calling thread: what it raised, or TimeoutError if it hangs."""
+    ends: list[BaseException | None] = []
+
+    def work() -> None:
+        CALL.until = SystemClock().monotonic() + LET_GO
+        try:
+            close = getattr(thing, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:  # noqa: BLE001 - the others must be closed too
+            ends.append(error)
+        else:
+            ends.append(None)
+
+    thread = threading.Thread(target=work, name="close", daemon=True)
+    thread.start()
+    thread.join(LET_GO)
+    return ends[0] if ends else TimeoutError(f"it did not end within {LET_GO:g} s, and is left to itself")
+
 
 def _nothing(_name: str) -> None:
     """Nobody dies here."""
@@ -172,14 +196,11 @@ class World:
         return Door(self, name, connection or name, distribution, secrets)
 
     def close(self) -> None:
-        """Close what plugins shared, newest first; one that fails does not keep the others."""
+        """Close what plugins shared, newest first; one that fails or hangs does not keep the others."""
         while self.shared:
             key, thing = self.shared.popitem()
-            try:
-                close = getattr(thing, "close", None)
-                if close is not None:
-                    close()
-            except ESCAPES as error:
+            error = let_go(thing)
+            if error is not None:
                 import structlog
 
                 text = f"close() of what {key[0]} shares raised {words(error)}"
@@ -248,6 +269,7 @@ class Door:
                 todo=f"Set it in the environment, in .env, in the keyring (keyring set trader {name}), "
                 "or in .secrets.toml (mode 600).",
             )
+        keep_secret(found.reveal())
         return found
 
     def file(self, path: str | Path) -> Path:

@@ -102,13 +102,41 @@ ESCAPES = (Exception, SystemExit)
 """What may escape from a plugin and is answered with the cautious outcome: a plugin does not end a session."""
 
 
+def escaped(error: BaseException) -> BaseException:
+    """What a plugin that was called, and not awaited, let escape: asyncio's own and a client's kind too, which are no
+    `Exception`. A person's Ctrl-C is raised again: it may strike in the middle of a plugin."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return error
+
+
 class IllegalTransition(AssertionError):
     """The program tried to move an order where the state table has no way. It halts."""
 
 
+_SECRETS: set[str] = set()
+"""What plugins were given of secrets in this process."""
+SHORTEST_SECRET = 8
+"""A shorter one stands in many a text by chance."""
+
+
+def keep_secret(value: str) -> None:
+    """From now on `redacted` shows it to nobody. A number is an account's, and names it."""
+    if len(value) >= SHORTEST_SECRET and not value.isdecimal():
+        _SECRETS.add(value)
+
+
+def redacted(text: str) -> str:
+    """The text without secrets: a client's error may quote the request that it was in."""
+    for value in tuple(_SECRETS):
+        text = text.replace(value, "***")
+    return text
+
+
 def storable(text: str) -> str:
-    """A stranger's text with "?" for what no database, no hash and no file takes: half of a character, and NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+    """A stranger's text without secrets, and with "?" for what no database, no hash and no file takes: half of a
+    character, and NUL."""
+    return redacted(text).encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def words(error: BaseException) -> str:

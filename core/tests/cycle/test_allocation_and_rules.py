@@ -1,5 +1,7 @@
 """Allocators, portfolio rules and order rules: what they may do, and what happens when they misbehave."""
 
+from asyncio import CancelledError
+
 import numpy as np
 import pytest
 from trader.model import Instrument
@@ -23,10 +25,15 @@ def raises(*_):
     raise RuntimeError("broken")
 
 
+def leaves(*_):
+    raise CancelledError("left")
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (raises, "broken"),
+        (leaves, "left"),
         ([0.5], "Expected weights of shape (2,)"),
         ([[0.5, 0.5]], "Expected weights of shape (2,)"),
         ([np.inf, 0.0], "Expected finite weights"),
@@ -141,7 +148,8 @@ def test_a_rule_that_raises_refuses_what_it_guards_and_lets_exits_pass(cycle):
     assert decision.faults[0].outcome == "every order that it guards was refused"
 
 
-def test_a_rule_that_guards_all_and_raises_refuses_all(cycle):
+@pytest.mark.parametrize("raises", [raises, leaves])
+def test_a_rule_that_guards_all_and_raises_refuses_all(cycle, raises):
     decision = ruled(cycle, cycle.Rule(raises, guards="all"))
     assert decision.approved == [] and len(decision.denied) == 2
 

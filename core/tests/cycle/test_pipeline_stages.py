@@ -1,5 +1,7 @@
 """What a strategy may answer, and what the cycle makes of it."""
 
+from asyncio import CancelledError
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,7 +86,9 @@ def test_a_why_of_the_wrong_shape_is_a_bad_answer(cycle):
     assert "Expected why['fast'] of shape (3,), was (2,)" in str(decision.faults[0].error)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), ZeroDivisionError(), RecursionError(), IndexError("14")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), ZeroDivisionError(), RecursionError(), IndexError("14"), CancelledError("gone")]
+)
 def test_F78_a_strategy_that_raises_holds_everything(cycle, error):
     def raises(history):
         raise error
@@ -92,6 +96,14 @@ def test_F78_a_strategy_that_raises_holds_everything(cycle, error):
     decision = scored(cycle, raises)
     assert decision.faults[0].error is error and decision.approved == []
     assert decision.faults[0].outcome == "all positions were held as they were"
+
+
+def test_a_person_at_the_keyboard_is_no_fault_of_a_strategy(cycle):
+    def raises(history):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scored(cycle, raises)
 
 
 def test_a_later_stage_that_raises_leaves_no_score_of_an_earlier_one_standing(cycle):

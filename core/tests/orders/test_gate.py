@@ -1,5 +1,7 @@
 """The one way out: what passes, what does not, and what is counted."""
 
+from asyncio import CancelledError
+
 import pytest
 from trader.model import Accepted, Approved, Cancel, OrderRef, Refusal, Rejected, Unknown
 from trader.orders.gate import Gate
@@ -93,7 +95,9 @@ def test_every_check_is_asked_until_one_refuses(order):
     assert (first.asked, second.asked, third.asked) == (["o1"], ["o1"], []) and broker.orders == []
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom"), TimeoutError(), OSError("reset"), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("boom"), TimeoutError(), OSError("reset"), SystemExit(3), CancelledError()]
+)
 def test_F16_a_raising_broker_is_unknown_it_may_have_sent(order, error):
     told = []
     gate = Gate(Broker(error), fault=lambda method, exc: told.append((method, exc)))

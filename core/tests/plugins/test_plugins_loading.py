@@ -25,6 +25,13 @@ def refused(made, source, error=PluginBroken, **rest) -> str:
     return text
 
 
+@pytest.mark.parametrize("option", ["timeout: float = 5.0", "patience: float = Field(5.0, alias='timeout')"])
+def test_an_option_whose_key_is_the_cores_own_is_refused_not_left_at_its_default(made, strategy, option):
+    source = faulty(strategy, "from pydantic import BaseModel", "from pydantic import BaseModel, Field")
+    text = refused(made, faulty(source, 'extra="forbid"):', f'extra="forbid"):\n    {option}'))
+    assert "have an option 'timeout'" in text and "enabled, plugin, connection, isolation, timeout" in text
+
+
 def test_a_good_plugin_makes_its_object_with_its_options(made):
     one = made(options={"fast": 7})
     assert (one.instance, one.plugin.name, one.object.fast) == ("rising", "rising", 7)

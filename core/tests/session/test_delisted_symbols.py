@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from dealing_room import parts
 from trader.errors import DataError
-from trader.model import Instrument
+from trader.model import Instrument, Side
 from trader.store import reading
+from trader.store.runs import current_epoch
 
 
 @pytest.fixture
@@ -134,6 +135,33 @@ def test_F100_a_symbol_that_is_named_and_not_held_refuses_the_start_without_bars
     delist(room, "AAA", "data")
     with pytest.raises(DataError, match="has no bars of: AAA"):
         room.play()
+
+
+@pytest.mark.parametrize(("answers", "blocks"), [(2, set()), (3, {("main/AAA", "halt")})])
+def test_F100_a_broker_that_names_nothing_at_all_is_asked_again(make_room, answers, blocks):
+    """A broker that names no symbol at all is asked again before anything is halted."""
+    room = make_room(connect="tries = 3, first_seconds = 1, longest_seconds = 1")
+    room.play(lambda: room.hold("AAA"))
+    room.want = {}
+    room.say("instruments", *[[]] * answers)
+    room.play(room.cycle)
+    assert room.blocks() == blocks
+
+
+def test_F100_a_cold_start_is_refused_for_what_the_next_start_would_be(room, delist):
+    """A cold start, which holds nothing, is refused for it before the present epoch is closed."""
+
+    async def bought():
+        await room.hold("AAA")
+
+    room.play(bought)
+    room.venue.manual_trade("AAA", Side.SELL, Decimal(100))
+    room.trade()
+    delist(room, "AAA", "data")
+    before = current_epoch(room.store).number
+    with pytest.raises(DataError, match="has no bars of: AAA"):
+        room.play(cold_start=True)
+    assert current_epoch(room.store).number == before
 
 
 def test_F100_a_delisted_contract_counts_by_its_multiplier_and_its_margin(make_room, delist):

@@ -176,6 +176,19 @@ def test_money_that_moved_while_nobody_could_ask_for_it_is_booked_though_newer_t
     room.play(story)
 
 
+def test_what_became_of_orders_is_asked_for_though_nobody_answers_for_cash(room):
+    """A venue's money may be down for hours: an order that has ended there is not open here for as long."""
+
+    async def story():
+        room.say("submit", SILENCE)
+        client_id = await room.order()
+        room.want = {}
+        room.always("cash_events", lambda real, since: Unavailable("timeout", "down"))
+        await room.until(lambda: room.state(client_id) == "absent", seconds=60)
+
+    room.play(story)
+
+
 def test_nothing_is_adopted_where_nothing_differs(room):
     async def story():
         await room.hold()

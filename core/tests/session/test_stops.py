@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 from dealing_room.line import Lost, Slow
@@ -214,6 +215,30 @@ def test_a_shared_client_that_fails_when_it_is_closed_keeps_the_database_from_no
 
     room.play(story)
     assert room.left_open == 0 and reading.sessions(room.store)[0]["exit_reason"] == "told"
+
+
+@pytest.mark.parametrize("which", ["broker", "shared"])
+def test_a_plugin_that_hangs_while_it_is_closed_keeps_neither_process_nor_lock(room, monkeypatch, capsys, which):
+    monkeypatch.setattr("trader.env.LET_GO", 0.1)
+    later, ended = threading.Event(), []
+
+    class Client:
+        def close(self):
+            later.wait(10)
+            ended.append(self)
+
+    async def story():
+        if which == "broker":
+            monkeypatch.setattr(room.engine.broker, "close", Client().close)
+        else:
+            room.session.world.door("client", distribution="d").shared("http", Client)
+
+    room.play(story)
+    assert ended == [] and room.left_open == 0
+    told = capsys.readouterr().err
+    assert "close()" in told and "within 0.1 s" in told
+    later.set()
+    room.play()
 
 
 def test_a_start_that_a_person_interrupts_is_no_crash(room, monkeypatch):

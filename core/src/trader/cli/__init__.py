@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trader.cli.options import json_option, set_option, settings_option
-from trader.errors import TraderError
+from trader.errors import TraderError, redacted
 
 if TYPE_CHECKING:
     from trader.cli.brought import Brought
@@ -153,7 +153,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _explain(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(redacted(text), err=True)
 
 
 def _fault_of_ours() -> int:
@@ -164,7 +164,7 @@ def _fault_of_ours() -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="trader-fault-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        traceback.print_exc(file=file)
+        file.write(redacted(traceback.format_exc()))
     error = sys.exception()
     _explain(
         f"This is a fault of trader, not of yours: {type(error).__name__}: {error}\n"

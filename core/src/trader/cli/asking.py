@@ -69,14 +69,21 @@ WITHDRAWN = "The request is withdrawn; what was begun of it may still happen."
 
 def withdrawn(store: Store, done: Command) -> Command:
     """Take a wish back that nobody answered: a session must not obey it an hour later, or the next one. Answered in
-    that very moment, it stays."""
+    that very moment, it stays. StoreError: it could not be taken back."""
     from trader.store import commands
 
     if done.state == "waiting":
-        with suppress(StoreError):
+        try:
             commands.answer(store, done.id, "withdrawn: nobody answered in time", refused=True)
-            return done
-        return commands.look(store, done.id)
+        except StoreError as problem:
+            with suppress(StoreError):
+                done = commands.look(store, done.id)
+            if done.state == "waiting":
+                raise StoreError(
+                    f"Nobody answered in time, and the request could not be withdrawn: {problem.what}",
+                    where=problem.where,
+                    todo="It stands: a session that runs may obey it later. What came of it: trader status",
+                ) from None
     return done
 
 

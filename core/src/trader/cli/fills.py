@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from trader.cli.options import json_option, set_option, settings_option, wants_json
+from trader.cli.options import json_option, named, set_option, settings_option, wants_json
 from trader.cli.output import NONE, answer_json, by_book, fees, price, quantity, short, shown, when
 from trader.cli.state import Facts, book_option, books, last_option, newest, nothing, of_symbol, opened
 
 
 @click.command()
 @book_option
-@click.option("--symbol", metavar="SYMBOL", help="Only this symbol.")
+@click.option("--symbol", metavar="SYMBOL", callback=named, help="Only this symbol.")
 @last_option
 @settings_option
 @set_option

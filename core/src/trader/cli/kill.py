@@ -11,7 +11,7 @@ import click
 
 from trader.cli.asking import sentence, who
 from trader.cli.options import json_option, load_raw, overrides, set_option, settings_option, settings_path, wants_json
-from trader.cli.output import answer_json, clean, counted, facts, unread
+from trader.cli.output import answer_json, clean, counted, facts, only_answers, unread
 from trader.cli.state import Facts, database, state_folder
 from trader.clock import SystemClock
 from trader.errors import SettingsError, TraderError, Unreachable, storable
@@ -52,8 +52,9 @@ def kill(context: click.Context, reason: str, timeout: float) -> None:
     killing = Killing(context, reason)
     killing.latch()
     try:
-        killing.start()
-        killing.wait(timeout)
+        with only_answers(killing.quiet):
+            killing.start()
+            killing.wait(timeout)
     except KeyboardInterrupt:
         killing.note("interrupted", "nobody waits for the venues any more")
     killing.end()
@@ -182,7 +183,10 @@ class Killing:
         for label, text in self._about_store():
             self.note(label, text)
         if self.quiet:
-            answer_json(self.as_json())
+            try:
+                answer_json(self.as_json())
+            except OSError:  # the exit code says it to those who do not read
+                unread()
             return
         if self.halting is not None and self.halting.asked:
             self.say(self._about_session(self.halting))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from trader.errors import UsageError
+
 if TYPE_CHECKING:
     from trader.settings import Raw, Settings
 
@@ -29,6 +31,14 @@ def _keep_set(context: click.Context, _: click.Parameter, values: tuple[str, ...
 
 def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[_JSON] = value or context.meta.get(_JSON, False)
+
+
+def named(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option that takes a name: an empty one is a variable of a script that is not set, and no word
+    for all or for none."""
+    if value is not None and not value.strip():
+        raise UsageError(f"{option.opts[0]} is empty.", todo="Name one, or leave the option out.")
+    return value
 
 
 def settings_option(command: F) -> F:

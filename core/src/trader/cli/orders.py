@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from trader.cli.options import json_option, set_option, settings_option, wants_json
+from trader.cli.options import json_option, named, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, by_book, price, quantity, short, shown, when
 from trader.cli.state import Facts, book_option, books, last_option, newest, nothing, of_symbol, opened
 
@@ -12,7 +12,7 @@ from trader.cli.state import Facts, book_option, books, last_option, newest, not
 @click.command()
 @book_option
 @click.option("--open", "only_open", is_flag=True, help="Only orders that are not done.")
-@click.option("--symbol", metavar="SYMBOL", help="Only this symbol.")
+@click.option("--symbol", metavar="SYMBOL", callback=named, help="Only this symbol.")
 @last_option
 @settings_option
 @set_option

@@ -9,9 +9,9 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def answer_json(value: Any) -> None:
 def _plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, datetime):
+    if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
     raise TypeError(f"no JSON for {type(value).__name__}")
 
@@ -113,6 +113,13 @@ def short(client_id: str) -> str:
 def clean(text: object) -> str:
     """One line that cannot play with the terminal: texts come from venues and plugins too."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+
+
+@contextmanager
+def only_answers(quiet: bool) -> Iterator[None]:
+    """Where stdout is for one JSON value: what plugins print meanwhile goes to stderr."""
+    with redirect_stdout(sys.stderr) if quiet else nullcontext():
+        yield
 
 
 def unread() -> None:

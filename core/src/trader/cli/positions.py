@@ -45,21 +45,24 @@ def positions(context: click.Context, book: str | None) -> None:
 
 def held_by(store: Store, book: Facts) -> list[Facts]:
     """The positions of a book (a row of `reading.books`) that are not flat. `mark`, `value`, `weight`, `gain` and
-    `unrealized` are of the last cycle; None where it did not know them."""
+    `unrealized` are of the last cycle; None where it did not know them, or the position is younger."""
     from trader.store import reading
 
     rows = [row for row in reading.holdings(store, book["name"]) if row["quantity"]]
     if not rows:
         return []
     last = reading.cycle(store, book["name"])
-    return [_position(row, (last and last["decision"]) or {}, book["equity"]) for row in rows]
+    return [_position(row, last or {}, book["equity"]) for row in rows]
 
 
-def _position(row: Facts, decision: dict[str, Any], equity: Decimal | None) -> Facts:
+def _position(row: Facts, last: Facts, equity: Decimal | None) -> Facts:
     units, entry = row["quantity"], row["price"]
-    mark, multiplier = _valued(row["symbol"], decision)
+    mark, multiplier = _valued(row["symbol"], last.get("decision") or {})
+    since = last and row["entry_time"] is not None and row["entry_time"] > last["at"]
+    if since:  # the mark is older than the entry: it says nothing of what was gained; another position had the weight
+        multiplier = None
     value = None if mark is None or multiplier is None else units * mark * multiplier
-    gain = None if mark is None or not entry else float(mark / entry - 1) * (1 if units > 0 else -1)
+    gain = None if mark is None or not entry or since else float(mark / entry - 1) * (1 if units > 0 else -1)
     return {
         "book": row["book"],
         "symbol": row["symbol"],

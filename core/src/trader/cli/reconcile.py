@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from trader.cli.asking import ask, tell, timeout_option
-from trader.cli.options import json_option, set_option, settings_option, wants_json
+from trader.cli.options import json_option, named, set_option, settings_option, wants_json
 from trader.cli.output import NONE, answer_json, clean, counted, facts, short, table
 from trader.cli.state import Facts, book_option
 from trader.errors import Unreachable
@@ -17,7 +17,12 @@ from trader.errors import Unreachable
 
 @click.command()
 @book_option
-@click.option("--adopt", metavar="SYMBOL", help='Book what the venue says of SYMBOL (or of "cash") as an adjustment.')
+@click.option(
+    "--adopt",
+    metavar="SYMBOL",
+    callback=named,
+    help='Book what the venue says of SYMBOL (or of "cash") as an adjustment.',
+)
 @timeout_option(60.0)
 @settings_option
 @set_option

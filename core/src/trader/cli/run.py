@@ -8,6 +8,7 @@ import sys
 import click
 
 from trader.cli.options import json_option, load_settings, set_option, settings_option, wants_json
+from trader.cli.output import only_answers
 from trader.errors import Refused, UsageError, storable
 
 
@@ -62,7 +63,7 @@ def run(
 
     as_json = wants_json(context)
     recorded_screen = sys.stderr.isatty() and not as_json
-    with interruptible(), Session(settings, terminal="warning") as session:
+    with only_answers(as_json), interruptible(), Session(settings, terminal="warning") as session:
         session.start(
             cold_start=cold,
             fresh=fresh,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
 
-from trader.cli.output import unread
+from trader.cli.output import clean, unread
 from trader.cli.state import book_part
 from trader.cycle.market import instant
 
@@ -77,6 +78,11 @@ class Screen:
                 self._say(f"holds     {', '.join(held) or 'nothing'}")
         if session.held:
             self._say("held      nothing is decided until: trader release")
+        trip = session.kill.halted
+        if trip is not None:
+            self._say('halted    no order passes until the cause is mended and: trader rearm --reason "..."')
+            for line in textwrap.wrap(clean(f"{trip.reason} ({trip.by})"), 88):
+                self._say(f"          {line}")
         self._say()
 
     # ---- meanwhile -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
-from trader.cli.options import load_raw, load_settings, wants_json
+from trader.cli.options import load_raw, load_settings, named, wants_json
 from trader.cli.output import answer_json
 from trader.errors import Refused, StoreError, UsageError, storable
 from trader.store import database_of
@@ -26,7 +26,7 @@ Facts: TypeAlias = dict[str, Any]
 LAST = 20
 NOTHING = "Nothing has run here yet.   start: trader run"
 
-book_option: Callable[[F], F] = click.option("--book", metavar="NAME", help="Only this book.")
+book_option: Callable[[F], F] = click.option("--book", metavar="NAME", callback=named, help="Only this book.")
 last_option: Callable[[F], F] = click.option(
     "--last",
     type=click.IntRange(1),

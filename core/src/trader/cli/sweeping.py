@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trader.clock import Clock
-from trader.errors import ESCAPES, Refused, TraderError
+from trader.errors import ESCAPES, Refused, TraderError, redacted
 
 if TYPE_CHECKING:
     from trader.plugins import Catalogue
@@ -170,4 +170,4 @@ def _maker(raw: Raw, state: Path, clock: Clock, installed: Catalogue, name: str)
 def said(error: BaseException) -> str:
     """An error as part of a line."""
     text = str(error) if isinstance(error, TraderError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split()).rstrip(".")
+    return " ".join(redacted(text).split()).rstrip(".")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trader.cli.options import json_option, set_option, settings_option, wants_json
+from trader.cli.options import json_option, named, set_option, settings_option, wants_json
 from trader.cli.output import answer_json, short, when
 from trader.cli.state import Facts, book_option, book_part, books, find_cycle, nothing, opened
 from trader.errors import UsageError, storable
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", metavar="SYMBOL|ORDER")
-@click.option("--cycle", metavar="N", help="Another cycle than the newest: its number, its id or its day.")
+@click.option(
+    "--cycle", metavar="N", callback=named, help="Another cycle than the newest: its number, its id or its day."
+)
 @book_option
 @settings_option
 @set_option
@@ -61,9 +63,15 @@ def _order(store: Store, found: list[Facts], word: str) -> Facts:
 
     from trader.store import reading
 
-    order = reading.order(store, storable(word))
+    wanted = storable(word)
+    order = reading.order(store, wanted)
     if order is not None and order["book"] in {each["name"] for each in found}:
         return order
+    if wanted and any((fill["client_id"] or "").startswith(wanted) for fill in reading.fills(store)):
+        raise UsageError(
+            f"Order '{word}' was sent before the last cold start: no command shows it any more, only its executions.",
+            todo="See: trader fills",
+        )
     symbols = sorted({symbol for each in found for symbol in _symbols(store, each["name"])})
     near = get_close_matches(word.upper(), symbols, 3, 0.5)
     guess = f" Did you mean {' or '.join(near)}?" if near else ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import Fault
 from trader.cycle.market import Market
 from trader.cycle.portfolio import BookView
-from trader.errors import ESCAPES, BadAnswer
+from trader.errors import BadAnswer, escaped
 from trader.model import Array, Signals
 from trader.protocols import Allocator, PortfolioRule
 
@@ -55,7 +55,8 @@ def allocate(
             raise BadAnswer(f"Expected weights whose absolute values sum to at most 1, was {total:g}.")
         if (weight * score[columns] < 0).any():
             raise BadAnswer("Expected weights with the sign of their scores, was one against it.")
-    except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+    except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+        exc = escaped(error)
         outcome = "all positions were held as they were"
         return Targets(np.full(len(score), np.nan), [], Fault(name, "allocate", exc, outcome))
     target[columns] = weight * room
@@ -69,7 +70,8 @@ def shrink(targets: Targets, rules: Sequence[tuple[str, PortfolioRule]], book: B
         try:
             after = np.asarray(rule.limit(weight.copy(), book), np.float64)
             _check_shrunk(weight, after, held)
-        except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+        except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+            exc = escaped(error)
             outcome = "all positions were held as they were"
             return Targets(np.full(len(weight), np.nan), [], Fault(name, "limit", exc, outcome))
         if not np.array_equal(after, weight, equal_nan=True):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import ExitRecord, Fault
 from trader.cycle.market import Market
 from trader.cycle.portfolio import Held, Portfolio
-from trader.errors import ESCAPES, BadAnswer, storable
+from trader.errors import BadAnswer, escaped, storable
 from trader.model import Array, ExitIntent
 from trader.protocols import HasExits
 
@@ -69,7 +69,8 @@ def ask(
         try:
             for intent in strategy.exits(history, held):
                 found.append(_checked(intent, name, history.symbols, columns))
-        except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+        except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+            exc = escaped(error)
             faults.append(Fault(name, "exits", exc, "its exits were left out in this cycle"))
     first: dict[int, Exit] = {}
     for one in sorted(found, key=lambda one: one.stop is not None):

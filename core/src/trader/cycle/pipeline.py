@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trader.cycle.decision import Fault, StageRecord, Stopped
 from trader.cycle.market import Market
-from trader.errors import ESCAPES, BadAnswer
+from trader.errors import BadAnswer, escaped
 from trader.model import Array, Signals, Weights
 from trader.protocols import Strategy
 
@@ -59,7 +59,8 @@ def score(
                 return _weights(stage, answer, columns, result, records, allow_short, gross, notes)
             given, sure = _checked(answer, len(columns))
             why = _why(answer.why, len(columns))
-        except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+        except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+            exc = escaped(error)
             fault = Fault(stage.name, "score", exc, "all positions were held as they were")
             return Opinion(np.full(width, np.nan), records, faults=(fault,))
         stopped = _stops(given, stage.threshold, allow_short)

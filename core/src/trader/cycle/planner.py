@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import Fault, Verdict
 from trader.cycle.exits import Exit
 from trader.cycle.portfolio import Portfolio
-from trader.errors import ESCAPES, BadAnswer
+from trader.errors import BadAnswer, escaped
 from trader.model import Array, Instrument, OrderRequest, OrderType, Purpose, Quote, Side, TimeInForce
 from trader.protocols import ExecutionStyle, Leg, Trades
 
@@ -232,7 +232,8 @@ def plan(
         orders = _place(
             style[1], Orders(grid, stamp, mark, column, lots, increases, lots * 0, (MARKET,), lots * 0), quotes
         )
-    except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+    except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+        exc = escaped(error)
         verdict[columns] = Verdict.FAULT
         fault = Fault(style[0], "legs", exc, "nothing was ordered, all positions were held as they were")
         return Planned(nothing(grid, stamp, mark), [], fault)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trader.cycle.decision import Fault
 from trader.cycle.planner import Orders
 from trader.cycle.portfolio import BookView
-from trader.errors import ESCAPES, BadAnswer, storable, words
+from trader.errors import BadAnswer, escaped, storable, words
 from trader.model import Approved, Refusal
 from trader.protocols import RiskRule
 
@@ -39,7 +39,8 @@ def judge(plan: Orders, rules: Sequence[tuple[str, RiskRule]], book: BookView) -
             continue
         try:
             found = [_checked(refusal, name, len(plan)) for refusal in rule.check(plan, book)]
-        except ESCAPES as exc:  # what a plugin lets escape becomes the cautious outcome
+        except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
+            exc = escaped(error)
             faults.append(Fault(name, "check", exc, "every order that it guards was refused"))
             reason = f"the rule failed: {words(exc)}"
             found = [Refusal(row, reason, 0.0, 0.0, name) for row in np.flatnonzero(guarded).tolist()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from trader.errors import ESCAPES, words
+from trader.errors import escaped, words
 from trader.model import Accepted, Approved, Cancel, OrderRequest, Outcome, Refusal, Rejected, Unknown
 from trader.protocols import Broker
 
@@ -70,8 +70,8 @@ class Gate:
             self._point("gate>broker")
         try:
             outcome = self._broker.submit(order)
-        except ESCAPES as exc:  # a raising broker may have sent: the outcome is Unknown
-            return self._unknown("submit", exc)
+        except BaseException as error:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+            return self._unknown("submit", escaped(error))
         if type(outcome) is Accepted:
             return outcome
         if type(outcome) is Rejected and outcome.kind == "duplicate":
@@ -91,8 +91,8 @@ class Gate:
         """Ask that an order be gone."""
         try:
             outcome = self._broker.cancel(cancel.ref)
-        except ESCAPES as exc:  # a raising broker may have sent: the outcome is Unknown
-            return self._unknown("cancel", exc)
+        except BaseException as error:  # noqa: BLE001 - a raising broker may have sent: the outcome is Unknown
+            return self._unknown("cancel", escaped(error))
         return _outcome(outcome)
 
     def _unknown(self, method: str, exc: BaseException) -> Unknown:

@@ -116,4 +116,19 @@ def settings_model(plugin: Plugin, module: ModuleType) -> type[BaseModel]:
             where=plugin.label,
             todo="A misspelt key would go unnoticed.",
         )
+    _refuse_core_keys(plugin, model)
     return model
+
+
+def _refuse_core_keys(plugin: Plugin, model: type[BaseModel]) -> None:
+    """An option that no table could set: the core takes the key for its own, and the default would stand for ever."""
+    from trader.settings.document import PluginKeys
+
+    names = [field.validation_alias or field.alias or name for name, field in model.model_fields.items()]
+    taken = [name for name in names if isinstance(name, str) and name in PluginKeys.model_fields]
+    if taken:
+        raise PluginBroken(
+            f"Its Settings have an option {taken[0]!r}, and that key of a plugin's table is trader's own.",
+            where=plugin.label,
+            todo=f"Give it another name; these are taken: {', '.join(PluginKeys.model_fields)}.",
+        )

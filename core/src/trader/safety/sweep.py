@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trader.errors import ESCAPES, words
+from trader.errors import escaped, words
 from trader.model import Accepted, OrderRef, OrderReport, Unavailable
 from trader.protocols import Broker, HasCancelAll
 
@@ -46,8 +46,8 @@ def sweep(broker: Broker, *, one_by_one: bool = False) -> Swept:
         try:
             broker.cancel(OrderRef("", each.key, each.symbol, each.venue_id))
             swept.asked += 1
-        except ESCAPES as error:
-            swept.trouble = _said(error)
+        except BaseException as error:  # noqa: BLE001 - the others are asked for too
+            swept.trouble = _said(escaped(error))
     return swept
 
 
@@ -60,8 +60,8 @@ def _working(broker: Broker) -> list[OrderReport] | str:
         if not all(isinstance(each, OrderReport) for each in shown):
             return "the venue does not say what works there: its answer is no list of orders"
         return list(shown)
-    except ESCAPES as error:
-        return _said(error)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, nobody knows
+        return _said(escaped(error))
 
 
 def _all_gone(broker: Broker) -> bool:
@@ -70,7 +70,8 @@ def _all_gone(broker: Broker) -> bool:
         return False
     try:
         return isinstance(broker.cancel_all(), Accepted)
-    except ESCAPES:
+    except BaseException as error:  # noqa: BLE001 - they are asked for one by one then
+        escaped(error)
         return False
 
 

@@ -198,7 +198,7 @@ def assemble(kit: Kit, name: str, gone: Gone, *, patient: Patience = _at_once) -
     symbols = list(dict.fromkeys([*traded, *gone.held, *references(stages)]))
     panel = _panel(feed, symbols, gone, settings.coverage.timeframe, rows, kit.world, name)
     market = Market(
-        panel, patient(lambda: _instruments(panel.symbols, lane, broker, gone)), _frames(feed, stages, panel, kit.world)
+        panel, _instruments(panel.symbols, lane, broker, gone, patient), _frames(feed, stages, panel, kit.world)
     )
     grid = Grid(panel.symbols, market.instruments, broker.plugin.capabilities.get("time_in_force", ()))
     length = bar_length(settings.coverage.timeframe).total_seconds()
@@ -370,12 +370,30 @@ def _panel(feed: Feed, symbols: Sequence[str], gone: Gone, timeframe: str, rows:
     return Panel.of(bars, symbols, known=gone.prices())
 
 
-def _instruments(symbols: Sequence[str], lane: Lane, broker: Provided, gone: Gone) -> dict[str, Instrument]:
-    found = answered(lane, broker, "instruments()", broker.object.instruments, list(symbols))
-    if not isinstance(found, Sequence) or not all(_usable(one) for one in found):
-        raise Unreachable(f"Expected instruments() to answer Instruments, was {found!r:.100}.", where=broker.label)
-    known = {rules.symbol: rules for rules in found}
-    return {symbol: known.get(symbol) or gone.rules(symbol, broker.instance, found) for symbol in symbols}
+def _instruments(
+    symbols: Sequence[str], lane: Lane, broker: Provided, gone: Gone, patient: Patience
+) -> dict[str, Instrument]:
+    """What the broker says of each symbol. That it names none, not even what is held, counts after all tries only: it
+    halts what is held."""
+    found: Sequence[Instrument] | None = None
+
+    def ask() -> None:
+        nonlocal found
+        found = None
+        said = answered(lane, broker, "instruments()", broker.object.instruments, list(symbols))
+        if not isinstance(said, Sequence) or not all(_usable(one) for one in said):
+            raise Unreachable(f"Expected instruments() to answer Instruments, was {said!r:.100}.", where=broker.label)
+        found = said
+        if gone.held and not found:
+            raise Unreachable("instruments() names no symbol, not even what the book holds.", where=broker.label)
+
+    try:
+        patient(ask)
+    except Unreachable:
+        if found is None:
+            raise
+    known = {rules.symbol: rules for rules in found or ()}
+    return {symbol: known.get(symbol) or gone.rules(symbol, broker.instance, found or ()) for symbol in symbols}
 
 
 def _usable(one: Any) -> bool:

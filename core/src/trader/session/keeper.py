@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trader.cycle.decision import Decision, Fault
-from trader.errors import ESCAPES, BadAnswer, PluginError, words
+from trader.errors import BadAnswer, PluginError, escaped, words
 from trader.protocols import HasState
 
 STRIKES = 3
@@ -39,7 +39,8 @@ class Keeper:
             if stored is not None:
                 plugin.load(stored)
             return stored if stored is not None else _bytes(plugin.save())
-        except ESCAPES as exc:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the plugin cannot go on
+            exc = escaped(error)
             raise PluginError(
                 f"It cannot take up the state that it kept: {words(exc)}",
                 where=f"book '{self._book}', {instance}",
@@ -57,8 +58,9 @@ class Keeper:
                     plugin.load(self._states[instance])
                 else:
                     self._states[instance] = _bytes(plugin.save())
-            except ESCAPES as exc:
-                decision.faults.append(Fault(instance, method, exc, "its state is kept as it was before"))
+            except BaseException as error:  # noqa: BLE001 - a fault like any other
+                outcome = "its state is kept as it was before"
+                decision.faults.append(Fault(instance, method, escaped(error), outcome))
 
     def unsaved(self, core: Mapping[str, Any]) -> dict[str, bytes]:
         """What is to be stored with this cycle: the states that changed. `core`: the engine's own."""

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trader.alerts import Alerts
-from trader.errors import ESCAPES, BadAnswer, Refused, SettingsError, StoreError, Unreachable
+from trader.env import let_go
+from trader.errors import BadAnswer, Refused, SettingsError, StoreError, Unreachable
 from trader.model import Failed, Severity
 from trader.orders.lifecycle import UNRESOLVED
 from trader.plugins import certificate, describe_fault, select
@@ -167,13 +168,14 @@ def refuse_old_commands(session: Session) -> None:
             commands.answer(session.store, command.id, text, refused=True)
 
 
-def assemble_all(session: Session, kit: Kit) -> list[Assembled]:
-    """Every book that can be reached. A broker that stays silent stops its own book; Unreachable if it was the only."""
+def assemble_all(session: Session, kit: Kit, *, clean: bool = False) -> list[Assembled]:
+    """Every book that can be reached. A broker that stays silent stops its own book; Unreachable if it was the only.
+    `clean`: each begins with nothing, whatever the journal says that it holds."""
     parts: list[Assembled] = []
     silent: Unreachable | None = None
     for name in session.settings.book_names:
         try:
-            parts.append(_assembled(session, kit, name))
+            parts.append(_assembled(session, kit, name, clean))
         except Unreachable as error:
             silent = error
             leave_out(session, name, error)
@@ -222,8 +224,8 @@ def tell_what_nobody_watches(session: Session, books: Mapping[str, str]) -> None
         session.alerts.raise_(Severity.CRITICAL, "book_left_out", text)
 
 
-def _assembled(session: Session, kit: Kit, name: str) -> Assembled:
-    gone = Gone(_held(session.store, name), partial(remembered, session.store, name))
+def _assembled(session: Session, kit: Kit, name: str, clean: bool) -> Assembled:
+    gone = Gone([] if clean else _held(session.store, name), partial(remembered, session.store, name))
     return assemble(kit, name, gone, patient=_patience(session, name))
 
 
@@ -245,13 +247,10 @@ def _held(store: Store, book: str) -> list[str]:
 
 
 def close_plugins(session: Session, kit: Kit) -> None:
-    """Let go of every plugin, the newest first; one that fails does not keep the others."""
+    """Let go of every plugin, the newest first; one that fails or hangs does not keep the others, nor the lock."""
     for made in reversed(kit.provided):
-        try:
-            close = getattr(made.object, "close", None)
-            if close is not None:
-                close()
-        except ESCAPES as error:  # the others must be closed too
+        error = let_go(made.object)
+        if error is not None:
             session.log.error("plugin_fault", text=describe_fault(made, "close()", error))
     for lane in kit.lanes.values():
         lane.close()

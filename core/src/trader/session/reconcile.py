@@ -88,7 +88,8 @@ class Reconciler:
         fresh = self._unseen(fills)
         if fresh:
             await self.book(fresh, report, row)
-        complete = await self._money(report) and await self._orders(report, at)
+        complete = await self._money(report)
+        complete &= await self._orders(report, at)  # a venue that does not answer for money may for orders
         self.awaited.look(report)
         self._odd(report, at)
         return complete

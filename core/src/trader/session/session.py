@@ -173,7 +173,7 @@ class Session:
         opening.refuse_old_commands(self)
         opening.look_back(self, cold, acknowledge_kill)
         removed = opening.removed(self)
-        parts = opening.assemble_all(self, kit)
+        parts = opening.assemble_all(self, kit, clean=cold and not adopt)
         self.recorded = parts[0].recorded
         if cold and not self.recorded:
             opening.refuse_unclean(self, parts, adopt, cancel_open)

@@ -79,6 +79,8 @@ class Layer:
 
 def find(explicit: str | Path | None, environ: Mapping[str, str]) -> Path:
     """--settings, else $TRADER_SETTINGS, else ./settings.toml; absolute. SettingsError if it is not a file."""
+    if explicit is not None and not str(explicit).strip():  # a variable of a script that is not set
+        raise SettingsError("It is empty.", where="--settings", todo="Name a file, or leave the option out.")
     named = explicit or environ.get("TRADER_SETTINGS")
     source = "--settings" if explicit else "TRADER_SETTINGS"
     path = Path(named or "settings.toml")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from logging.handlers import RotatingFileHandler
@@ -18,14 +19,17 @@ from typing import Any
 import msgspec
 import structlog
 
+from trader.errors import redacted
+
 FILE = "trader.jsonl"
 _MEGABYTE = 1_000_000
 
 
 class _File(RotatingFileHandler):
-    """Goes on in the same file where it cannot begin the next one, and says so once."""
+    """Goes on in the same file where it cannot begin the next one; lines that it does not take are lost. It says each
+    once."""
 
-    _told = False
+    _told = _told_lost = False
 
     def doRollover(self) -> None:  # noqa: N802 - the library's name
         try:
@@ -34,6 +38,16 @@ class _File(RotatingFileHandler):
             if not self._told:
                 sys.stderr.write(f"The log goes on in {self.baseFilename}, it cannot be rotated: {error}\n")
             self._told = True
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        if not self._told_lost:
+            self._told_lost = True
+            with suppress(OSError):
+                sys.stderr.write(f"The log {self.baseFilename} cannot be written, its lines are lost: {error}\n")
 
 
 def set_up(folder: Path | None, *, level: str = "info", terminal: str | None = "info") -> None:
@@ -86,7 +100,7 @@ def _for_people(_logger: Any, _method: str, event: dict[str, Any]) -> str:
     head = f"{time}Z {'' if level == 'info' else level + ' '}{event.pop('event', '')}"
     facts = "  ".join(f"{name}={_shown(value)}" for name, value in event.items() if name != "session")
     below = "".join("\n  " + str(part).replace("\n", "\n  ") for part in (text, trace) if part)
-    return f"{head}  {facts}".rstrip() + below
+    return redacted(f"{head}  {facts}".rstrip() + below)
 
 
 def _shown(value: Any) -> str:
@@ -96,9 +110,9 @@ def _shown(value: Any) -> str:
 
 def _json(event: dict[str, Any], **_: Any) -> str:
     try:
-        return msgspec.json.encode(event, enc_hook=_plain).decode()
+        return redacted(msgspec.json.encode(event, enc_hook=_plain).decode())
     except UnicodeEncodeError:  # half a character, from a venue
-        return json.dumps(event, default=_plain)
+        return redacted(json.dumps(event, default=_plain))
 
 
 def _plain(value: Any) -> Any:
