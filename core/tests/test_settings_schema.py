@@ -45,7 +45,7 @@ def test_what_is_not_said_is_cautious(make, tmp_path):
     assert settings.state_dir == tmp_path / "var"
     assert settings.root == tmp_path
     assert settings.book_names == ("main",)
-    assert settings.application.data_age_limit == 5 * 86_400
+    assert settings.application.max_data_age is None
 
 
 @pytest.mark.parametrize(

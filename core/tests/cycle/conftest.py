@@ -157,6 +157,7 @@ def decision_of(
     row=None,
     settled_cash=None,
     frames=None,
+    now=None,
     **desk_options,
 ):
     """The Decision on the last bar. `stages`: a strategy, or a list of strategies or Stages. `working`: argument
@@ -189,7 +190,7 @@ def decision_of(
     at = instant(panel.end[row])
     stamp = Stamp("main", at, lambda symbol, leg=0: f"{symbol}-{leg}", lambda client_id: client_id)
     mark = grid.to_ticks(panel.close[row])
-    return decide(desk, market, portfolio, row, number=1, cycle_id=at.isoformat(), stamp=stamp, mark=mark)
+    return decide(desk, market, portfolio, row, number=1, cycle_id=at.isoformat(), stamp=stamp, mark=mark, now=now)
 
 
 def verdicts(decision):

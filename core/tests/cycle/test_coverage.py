@@ -1,5 +1,7 @@
 """Which symbols a cycle is about, and the reason for every one that it is not about."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 from trader.cycle.decision import TEXT, Verdict
@@ -57,6 +59,26 @@ def test_every_verdict_has_its_words():
 def test_a_symbol_is_stale_when_its_last_real_bar_is_older_than_the_limit(cycle, all_long, gap, verdict):
     close = {"A": [10.0] * (8 - gap) + [None] * gap, "CLOCK": [10.0] * 8}
     assert cycle.verdicts(cycle.decide(close, all_long, max_age=3))["A"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("gap", "later", "verdict"),
+    [(3, 0, "ORDERED"), (4, 0, "STALE"), (3, 1, "STALE"), (0, 72, "ORDERED"), (0, 73, "STALE")],
+)
+def test_F46_a_limit_in_time_counts_up_to_the_moment_of_the_cycle(cycle, all_long, gap, later, verdict):
+    close = {"A": [10.0] * (8 - gap) + [None] * gap, "CLOCK": [10.0] * 8}
+    now = datetime(2024, 1, 9, later % 24, tzinfo=UTC) + timedelta(days=later // 24)
+    decision = cycle.decide(close, all_long, max_age=np.timedelta64(3, "D"), now=now)
+    assert cycle.verdicts(decision)["A"] == verdict
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_F47_a_symbol_whose_last_bar_is_wrong_is_left_out(cycle, all_long, slow):
+    panel, other = (cycle.panel({"A": [10.0] * ROWS, "B": [10.0] * ROWS}, timeframe=name) for name in ("1d", "slow"))
+    (other if slow else panel).wrong[ROWS - 1, 0] = True
+    decision = cycle.decide(panel, all_long, frames={"slow": (other, 2)}, held={"A": 100})
+    assert cycle.verdicts(decision) == {"A": "BAD_BAR", "B": "ORDERED"}
+    assert [order[0] for order in cycle.orders(decision)] == ["B"]
 
 
 @pytest.mark.parametrize(("bars", "verdict"), [(0, "NOT_LISTED"), (2, "FEW_BARS"), (3, "ORDERED")])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trader.cycle.market import Market, Panel, check_bars
+from trader.cycle.market import Market, Panel, check_bars, sift
 from trader.errors import DataError, UsageError
 from trader.model import Array, Bars, Instrument
 
@@ -38,6 +40,29 @@ def test_a_panel_that_grew_equals_one_made_at_once(table: list[list[float]], cut
     for name in ("open", "high", "low", "close", "volume", "age"):
         np.testing.assert_array_equal(getattr(grown, name)[: grown.rows], getattr(whole, name)[: whole.rows])
     np.testing.assert_array_equal(grown.first, whole.first)
+
+
+@given(
+    table=holes, late=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 2)), max_size=12), cut=st.integers(0, 12)
+)
+@settings(max_examples=150, deadline=None)
+def test_a_panel_whose_late_bars_were_filled_in_equals_one_made_at_once(
+    table: list[list[float]], late: list[tuple[int, int]], cut: int
+) -> None:
+    close = np.array(table)
+    torn = close.copy()
+    for row, column in late:
+        torn[row % len(close), column] = np.nan
+    whole, grown = Panel.of(bars(close)), Panel.of(bars(torn))
+    filled = grown.fill(bars(close[cut:], cut))
+    grown.fill(bars(close))
+    assert {
+        (row, "ABC"[column]) for row, column in np.argwhere(np.isnan(torn) & ~np.isnan(close)) if row >= cut
+    } == set(filled)
+    for name in ("open", "high", "low", "close", "volume", "age"):
+        np.testing.assert_array_equal(getattr(grown, name), getattr(whole, name))
+    np.testing.assert_array_equal(grown.first, whole.first)
+    assert grown.fill(bars(2 * close)) == []
 
 
 @given(table=holes)
@@ -131,6 +156,38 @@ def test_F50_bars_that_nobody_can_trade_on_are_refused_with_their_place(spoil: o
     with pytest.raises(DataError, match=says) as caught:
         check_bars(spoiled, "data source 'test'")
     assert caught.value.where == "data source 'test'"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "left"),
+    [
+        (lambda b: b.close.__setitem__((1, 1), 0.0), {"B"}),
+        (lambda b: b.low.__setitem__((slice(None), 0), -1.0), {"A"}),
+        (lambda b: b.high.__setitem__((2, 0), b.low[2, 0] * 0.9), {"A"}),
+        (lambda b: b.volume.__setitem__((0, 1), np.inf), {"B"}),
+        (lambda b: b.close.__setitem__((0, 0), np.nan), set()),  # a hole is no fault
+        (lambda b: b.open.__setitem__(([0, 2], [0, 1]), 0.0), {"A", "B"}),  # never both at one time
+    ],
+)
+def test_F47_the_wrong_bars_of_one_symbol_are_left_out_and_named(spoil: Callable[[Bars], None], left: set[str]) -> None:
+    spoiled = bars(GOOD.copy())
+    spoil(spoiled)
+    good, wrong, says = sift(spoiled, "test")
+    check_bars(good, "test")
+    assert set(says) == left and {good.symbols[column] for column in np.nonzero(wrong)[1]} == left
+    assert all(np.isnan(getattr(good, name)[wrong]).all() for name in ("open", "high", "low", "close", "volume"))
+    panel = Panel.of(good, wrong=wrong)
+    assert panel.wrong[: panel.rows].tolist() == wrong.tolist()
+
+
+def test_F47_a_source_that_is_wrong_about_most_symbols_is_not_believed_at_all() -> None:
+    spoiled = bars(GOOD.copy())
+    spoiled.close[1] = 0.0
+    with pytest.raises(DataError, match=r"A at .* expected a finite close above 0"):
+        sift(spoiled, "test")
+    spoiled.end[1] = spoiled.end[0]
+    with pytest.raises(DataError, match="in order of time"):
+        sift(spoiled, "test")
 
 
 def test_F50_bars_of_the_wrong_shape_are_refused() -> None:

@@ -149,6 +149,7 @@ def test_every_order_is_whole_lots_above_the_minimum_at_whole_ticks_rounded_towa
         rules = instruments[order.symbol]
         assert order.quantity > 0 and order.quantity % rules.lot == 0
         assert order.quantity * order.price * rules.multiplier >= rules.min_notional
+        assert float(order.quantity * order.limit_price * rules.multiplier) >= float(rules.min_notional) * (1 - 1e-12)
         assert order.limit_price % rules.tick == 0
         wished, tick = float(order.price) * (1 - order.side.sign * away), float(rules.tick)
         if order.side is Side.BUY:
@@ -260,6 +261,28 @@ def test_a_difference_below_a_lot_or_the_minimum_notional_is_no_order_and_says_w
     decision = cycle.decide({"LOT": [100.0], "MIN": [100.0]}, weights, instruments=rules)
     assert cycle.orders(decision) == []
     assert cycle.verdicts(decision) == {"LOT": "BELOW_LOT", "MIN": "BELOW_NOTIONAL"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "away", "cash", "expected"),
+    [
+        ((1.0,), 0.02, 100_000, []),  # 50 at 100 are 5,000, at 98 less
+        ((1.0,), -0.02, 100_000, [50]),
+        ((0.5, 0.5), 0.02, 204_000, [102]),  # 51 at 98 are too little: all in one
+        ((1.0,), 0.02, 10_250, []),  # what is settled pays for 51: too little at the limit
+    ],
+)
+def test_F98_an_order_is_as_much_as_the_venue_wants_at_its_limit_too(cycle, parts, away, cash, expected):
+    rules = {"MIN": Instrument("MIN", min_notional=Decimal(5_000))}
+    poor = cash < 100_000
+    weights = cycle.Says(cycle.Weights(np.array([1.0 if poor else 0.05])))
+    decision = cycle.decide(
+        {"MIN": [100.0]}, weights, instruments=rules, cash=cash, settled_cash=5_250 if poor else None,
+        style=Slices(parts, away),
+    )  # fmt: skip
+    assert [quantity for _, _, quantity in cycle.orders(decision)] == expected
+    if not expected:
+        assert cycle.verdicts(decision)["MIN"] == ("NO_CASH" if poor else "BELOW_NOTIONAL")
 
 
 @pytest.mark.parametrize(("target", "held"), [(0.5, 0), (0.0, 100), (0.2, 100)])

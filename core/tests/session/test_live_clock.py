@@ -242,6 +242,21 @@ def test_a_cron_trigger_is_written_in_the_persons_zone():
     assert summer.astimezone(UTC) == datetime(2024, 7, 5, 19, 30, tzinfo=UTC)
 
 
+@calendars
+@pytest.mark.parametrize("schedule", [
+    Schedule(trigger="cron", cron="0 16 * * mon-fri", timezone=NEW_YORK), Schedule(trigger="market"),
+])  # fmt: skip
+def test_a_trigger_at_the_close_fires_when_the_source_has_the_bar_of_the_close(schedule):
+    fires = trigger(schedule, "1d", 20.0)
+    now, fired = datetime(2024, 1, 4, 21, 0, 10, tzinfo=UTC), []  # ten seconds after a close
+    previous = None
+    for _ in range(3):
+        previous = fires.get_next_fire_time(previous, now)
+        now = previous.astimezone(UTC)
+        fired.append(f"{now:%d %H:%M:%S}")
+    assert fired == ["04 21:00:20", "05 21:00:20", "08 21:00:20"]
+
+
 @pytest.mark.parametrize(
     ("days", "expected"),
     [

@@ -262,6 +262,30 @@ def test_symbols_on_different_clocks_are_refused(prices: Path) -> None:
     assert "another symbol's bar with that end starts" in refused(prices, label="end")
 
 
+def test_symbols_whose_bars_overlap_in_part_are_refused(prices: Path) -> None:
+    """Half an hour apart: what the bar that ends later knows of the first half is no news at its end."""
+    for symbol, part in (("A", "00"), ("B", "30")):
+        rows = "".join(minute(f"2024-03-04T{hour}:{part}Z") for hour in (14, 15, 16))
+        (prices / f"{symbol}.csv").write_text(HEADER + rows)
+    assert "The files' bars overlap" in refused(prices, session=None, label="start")
+
+
+@pytest.mark.parametrize("where", [0, 2, 3])
+def test_one_time_of_the_far_future_takes_no_other_row_with_it(prices: Path, where: int) -> None:
+    days = [f"2024-03-{day:02}" for day in (4, 5, 6, 7, 8, 11)]
+    typed = [*days[:where], "2124-03-08", *days[where + 1 :]]
+    (prices / "A.csv").write_text(HEADER + "".join(f"{day},10,11,9,10,100\n" for day in typed))
+    said = refused(prices)
+    assert said.startswith(f"prices/A.csv line {where + 2}, column Date\n")
+    assert "Expected a time before the row below, was '2124-03-08" in said and "more bad row" not in said
+    made = Settings.model_validate({"folder": "prices", **DAYS, "timeframe": "1d", "on_bad_rows": "drop"})
+    source = FilesSource(made, Door(prices.parent))  # type: ignore[arg-type]
+    source.open()
+    bars = source.bars(["A"], "1d", datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+    assert isinstance(bars, Bars)
+    assert bars.end.astype("datetime64[D]").astype(str).tolist() == [*days[:where], *days[where + 1 :]]
+
+
 def test_dates_are_no_bars_of_an_hour(prices: Path) -> None:
     (prices / "A.csv").write_text(HEADER + GOOD + NEXT)
     assert "Expected bars of 1h, but 'A' has dates without a clock time" in refused(prices, timeframe="1h")

@@ -15,7 +15,7 @@ _BY_TEXT = {text: verdict for verdict, text in TEXT.items()}
 _STAGE = {
     "coverage": (
         Verdict.NOT_LISTED, Verdict.FEW_BARS, Verdict.STALE, Verdict.NOT_TRADABLE, Verdict.NOT_COVERED,
-        Verdict.BLOCKED, Verdict.REFERENCE,
+        Verdict.BLOCKED, Verdict.REFERENCE, Verdict.BAD_BAR,
     ),
     "exits": (Verdict.EXITED,),
     "fault": (Verdict.FAULT,),

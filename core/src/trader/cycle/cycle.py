@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from trader.cycle import allocation, exits, pipeline, planner, risk
 from trader.cycle.balancer import Balancer, Threshold
 from trader.cycle.coverage import Coverage
 from trader.cycle.decision import Decision, Verdict
-from trader.cycle.market import Market
+from trader.cycle.market import Market, instant64
 from trader.cycle.pipeline import Opinion, Stage
 from trader.cycle.planner import Grid, Orders, Stamp
 from trader.cycle.portfolio import BookView, Portfolio, WorkingOrder
@@ -77,12 +78,15 @@ def decide(
     cycle_id: str,
     stamp: Stamp,
     mark: planner.Ints,
+    now: datetime | None = None,
 ) -> Decision:
-    """The Decision of one book at the end of bar `row`. `mark`: (symbols,) the closes in ticks. Pure."""
+    """The Decision of one book at the end of bar `row`. `mark`: (symbols,) the closes in ticks. `now`: the moment up to
+    which the age of bars counts, on live data later than the bar's end (None). Pure."""
     panel, grid = market.panel, desk.grid
     price = panel.close[row]
     held = _held_weights(portfolio, price, grid)
-    verdict = desk.coverage.judge(market, portfolio, row, desk.lookback)
+    moment = panel.end[row] if now is None else instant64(now)
+    verdict = desk.coverage.judge(market, portfolio, row, desk.lookback, moment)
     decision = Decision(
         stamp.book, cycle_id, number, stamp.at, panel.symbols, portfolio.equity, portfolio.cash, price,
         portfolio.quantity.copy(), held, verdict, allocator=desk.allocator[0], balancer=desk.balancer.name,

@@ -43,6 +43,7 @@ class Verdict(IntEnum):
     REDUCE_ONLY = 20
     NOT_SHORTABLE = 21
     BELOW_TICK = 22
+    BAD_BAR = 23
 
 
 TEXT: dict[Verdict, str] = {
@@ -68,6 +69,7 @@ TEXT: dict[Verdict, str] = {
     Verdict.REFERENCE: "read, never traded",
     Verdict.REDUCE_ONLY: "the book may only reduce: nothing is opened or enlarged",
     Verdict.NOT_SHORTABLE: "the venue does not lend it: nothing is sold short",
+    Verdict.BAD_BAR: "its last bar is wrong: no new risk",
     Verdict.BELOW_TICK: "its price is below half a tick: no number of lots is worth the target",
 }
 

@@ -7,7 +7,7 @@ the window's end are not reachable through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 PRICES = ("open", "high", "low", "close")
+LAST_DIGITS = 1e-9
+"""Relative: adjusted prices are products of floats, and a high may lie a last digit below its low."""
 
 
 def instant(time: np.datetime64) -> datetime:
@@ -38,6 +40,41 @@ def instant64(moment: datetime) -> np.datetime64:
 
 def check_bars(bars: Bars, source: str) -> None:
     """DataError unless times increase, prices are finite and positive where there is a bar, and shapes agree."""
+    _check_times(bars, source)
+    for bad, says in _wrong(bars):
+        if bad.any():
+            row, column = (int(index[0]) for index in np.nonzero(bad))
+            raise DataError(says(row, column), where=source)
+
+
+def sift(bars: Bars, source: str) -> tuple[Bars, NDArray[np.bool_], dict[str, str]]:
+    """The same bars without those that nobody can trade on, where these are (time, symbol), and of each symbol that has
+    some what is wrong with the last. DataError where times or shapes are wrong, or at one time the bars of more than
+    half of the symbols: then nothing that the source says is to be believed."""
+    _check_times(bars, source)
+    found, wrong = np.zeros(bars.close.shape, bool), dict[str, str]()
+    low = ~np.isnan(bars.close) & (bars.high < bars.low * (1 - LAST_DIGITS))
+    every = [*_wrong(bars), (low, lambda row, column: f"{_place(bars, row, column)}: the high is below the low.")]
+    for bad, says in every:
+        for column in np.flatnonzero(bad.any(axis=0)).tolist():
+            wrong.setdefault(bars.symbols[column], says(int(np.flatnonzero(bad[:, column])[-1]), column))
+        found |= bad
+    if not wrong:
+        return bars, found, wrong
+    if 2 * found.sum(axis=1).max() > np.count_nonzero(~np.isnan(bars.close).all(axis=0)):
+        raise DataError(next(iter(wrong.values())), where=source)
+
+    def clean(values: Array) -> Array:
+        return np.where(found, np.nan, values)
+
+    good = Bars(
+        bars.symbols, bars.timeframe, bars.start, bars.end, clean(bars.open), clean(bars.high), clean(bars.low),
+        clean(bars.close), clean(bars.volume), bars.missing, {name: clean(row) for name, row in bars.fields.items()},
+    )  # fmt: skip
+    return good, found, wrong
+
+
+def _check_times(bars: Bars, source: str) -> None:
     shape = (len(bars), len(bars.symbols))
     for name in (*PRICES, "volume"):
         values = getattr(bars, name)
@@ -51,31 +88,31 @@ def check_bars(bars: Bars, source: str) -> None:
     between = bars.end != bars.end.astype("datetime64[us]")
     if between.any():  # a cycle is named by the end of its bar, to the microsecond: the bar would not be found again
         raise DataError(f"A bar must end at a whole microsecond, one ends {bars.end[between][0]}.", where=source)
+
+
+def _wrong(bars: Bars) -> Iterator[tuple[NDArray[np.bool_], Callable[[int, int], str]]]:
+    """Where (time, symbol) a price or a volume is none, and the words for one of these places."""
     present = ~np.isnan(bars.close)
-    for name in PRICES:
+    for name in (*PRICES, "volume"):
         values = getattr(bars, name)
-        bad = present & ~((values > 0) & (values < np.inf))
-        if bad.any():
-            row, column = (int(index[0]) for index in np.nonzero(bad))
-            raise DataError(
-                f"{bars.symbols[column]} at {bars.end[row]}: expected a finite {name} above 0,"
-                f" was {values[row, column]}.",
-                where=source,
-            )
-    bad = present & ~((bars.volume >= 0) & (bars.volume < np.inf))
-    if bad.any():
-        row, column = (int(index[0]) for index in np.nonzero(bad))
-        raise DataError(
-            f"{bars.symbols[column]} at {bars.end[row]}: expected a volume of 0 or more,"
-            f" was {bars.volume[row, column]}.",
-            where=source,
-        )
+        least = values >= 0 if name == "volume" else values > 0
+        expected = "a volume of 0 or more" if name == "volume" else f"a finite {name} above 0"
+
+        def says(row: int, column: int, values: Array = values, expected: str = expected) -> str:
+            return f"{_place(bars, row, column)}: expected {expected}, was {values[row, column]}."
+
+        yield present & ~(least & (values < np.inf)), says
+
+
+def _place(bars: Bars, row: int, column: int) -> str:
+    return f"{bars.symbols[column]} at {bars.end[row]}"
 
 
 class Panel:
     """Closed bars of one time frame, with room to grow. `first` is the row of each symbol's first real bar (a number
-    beyond every row where it has none); `age` counts, (time, symbol), bars since the last real one. `known`: prices
-    that stand where a symbol has no bar so far; they are no bars."""
+    beyond every row where it has none); `age` counts, (time, symbol), bars since the last real one. `wrong`: where the
+    source had a bar that nobody can trade on; it is a hole. `known`: prices that stand where a symbol has no bar so
+    far; they are no bars."""
 
     def __init__(
         self,
@@ -107,6 +144,9 @@ class Panel:
         ages = np.zeros(wide, np.int64)
         ages[:old] = self.age[:old] if old else ages[:0]
         self.age = ages
+        wrong = np.zeros(wide, bool)
+        wrong[:old] = self.wrong[:old] if old else wrong[:0]
+        self.wrong = wrong
         more = {name: np.full(wide, np.nan) for name in self._fields}
         for name, values in more.items():
             values[:old] = self.fields[name][:old] if old else values[:0]
@@ -120,16 +160,24 @@ class Panel:
     close: Array
     volume: Array
     age: NDArray[np.int64]
+    wrong: NDArray[np.bool_]
     fields: dict[str, Array]
 
     @classmethod
-    def of(cls, bars: Bars, symbols: Sequence[str] | None = None, *, known: Mapping[str, float] | None = None) -> Panel:
+    def of(
+        cls,
+        bars: Bars,
+        symbols: Sequence[str] | None = None,
+        *,
+        known: Mapping[str, float] | None = None,
+        wrong: NDArray[np.bool_] | None = None,
+    ) -> Panel:
         """A panel of these bars (checked before), columns in the order of `symbols`."""
         panel = cls(symbols or bars.symbols, bars.timeframe, bars.fields, known)
-        panel.append(bars)
+        panel.append(bars, wrong)
         return panel
 
-    def append(self, bars: Bars) -> int:
+    def append(self, bars: Bars, wrong: NDArray[np.bool_] | None = None) -> int:
         """Add the rows that are newer than the last one; how many that were. What is missing is carried."""
         fresh = np.flatnonzero(bars.end > self.end[self.rows - 1]) if self.rows else np.arange(len(bars))
         if len(fresh) == 0:
@@ -147,9 +195,44 @@ class Panel:
         for name in self._fields:
             if name in bars.fields:
                 self.fields[name][here, to] = bars.fields[name][first:, took]
+        if wrong is not None:
+            self.wrong[here, to] = wrong[first:, took]
         self.rows += count
         self._carry(here)
         return count
+
+    def fill(self, bars: Bars) -> list[tuple[int, str]]:
+        """Take the bars that came late for holes of rows that are there, and carry them on; (row, symbol) of each.
+        A real bar is never replaced."""
+        rows = np.searchsorted(self.end[: self.rows], bars.end)
+        filled: list[tuple[int, str]] = []
+        for at in np.flatnonzero(rows < self.rows).tolist():
+            row = int(rows[at])
+            if self.end[row] != bars.end[at] or self.start[row] != bars.start[at]:
+                continue
+            for took, symbol in enumerate(bars.symbols):
+                column = self.column.get(symbol)
+                if column is None or np.isnan(bars.close[at, took]):
+                    continue
+                if self.age[row, column] > 0 or self.first[column] > row:
+                    self._take(row, column, bars, at, took)
+                    filled.append((row, symbol))
+        return filled
+
+    def _take(self, row: int, column: int, bars: Bars, at: int, took: int) -> None:
+        for name in (*PRICES, "volume"):
+            getattr(self, name)[row, column] = getattr(bars, name)[at, took]
+        for name in self._fields:
+            if name in bars.fields:
+                self.fields[name][row, column] = bars.fields[name][at, took]
+        real = (self.age[row + 1 : self.rows, column] == 0) & (self.first[column] <= np.arange(row + 1, self.rows))
+        end = row + 1 + (int(real.argmax()) if real.any() else len(real))
+        for name in PRICES:
+            getattr(self, name)[row + 1 : end, column] = bars.close[at, took]
+        self.volume[row + 1 : end, column] = 0.0
+        self.age[row:end, column] = np.arange(end - row)
+        self.wrong[row, column] = False
+        self.first[column] = min(int(self.first[column]), row)
 
     def _carry(self, here: slice) -> None:
         """Fill holes of these rows from the last real bar, count their age, and find new listings."""

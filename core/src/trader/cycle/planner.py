@@ -230,7 +230,7 @@ def plan(
     column = columns[order]
     try:
         orders = _place(
-            style[1], Orders(grid, stamp, mark, column, lots, increases, lots * 0, (MARKET,), lots * 0), quotes
+            style[1], Orders(grid, stamp, mark, column, lots, increases, lots * 0, (MARKET,), lots * 0), quotes, verdict
         )
     except BaseException as error:  # noqa: BLE001 - what a plugin lets escape becomes the cautious outcome
         exc = escaped(error)
@@ -272,7 +272,7 @@ def fund(orders: Orders, budget: float, verdict: NDArray[np.int8], *, sells_fund
     fits = np.minimum(fits, MOST).astype(np.int64)
     lots[needs] = np.minimum(lots[needs], fits[needs])
     grid, column = orders.grid, orders.column
-    worth = orders.mark[column] * grid.tick[column] * grid.multiplier[column] * grid.lot[column]
+    worth = _least_worth(grid, column, orders.mark[column] * grid.tick[column], orders.level)
     lots[needs & (lots * worth < grid.min_notional[column])] = 0
     cut = np.flatnonzero(lots != orders.lots)
     trimmed = [
@@ -283,8 +283,11 @@ def fund(orders: Orders, budget: float, verdict: NDArray[np.int8], *, sells_fund
     return Planned(orders.keep(lots != 0, lots), trimmed)
 
 
-def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | None) -> Orders:
-    """Let the execution style say how the orders go out, and round its limits to ticks."""
+def _place(
+    style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | None, verdict: NDArray[np.int8]
+) -> Orders:
+    """Let the execution style say how the orders go out, and round its limits to ticks. What is too little for the
+    venue at its limit, and so does not go out at all, is written into `verdict`."""
     grid, column = orders.grid, orders.column
     if len(column) == 0:
         return orders
@@ -303,24 +306,24 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
         return Orders(
             grid, orders.stamp, orders.mark, column, orders.lots, orders.increases, numbers, legs, orders.level
         )
+    levels = [_levels(leg, sign, grid.tick[column], orders.level) for leg in legs]
+    worths = [_least_worth(grid, column, price, level) for level in levels]
     parts = []
     left = np.abs(orders.lots)
     whole = sum(leg.fraction for leg in legs) > 1 - 1e-9
-    worth = price * grid.multiplier[column] * grid.lot[column]
     least = grid.min_notional[column]
-    for number, leg in enumerate(legs):
+    small = np.zeros(len(column), bool)
+    for number, (leg, worth) in enumerate(zip(legs, worths, strict=True)):
         last = whole and number == len(legs) - 1
         lots = left if last else np.minimum(left, np.floor(np.abs(orders.lots) * leg.fraction).astype(np.int64))
         # A part below the venue's minimum goes with a later leg; what would then be too little to send goes with this.
+        small |= (lots > 0) & (lots * worth < least)
         lots = np.where(lots * worth < least, 0, lots)
-        lots = np.where(whole & ((left - lots) * worth < least), left, lots)
+        lots = np.where(whole & ((left - lots) * worths[-1] < least) & (left * worth >= least), left, lots)
         left = left - lots
-        level = orders.level
-        if leg.limit is not None:
-            ticks = np.asarray(leg.limit, np.float64) / grid.tick[column]
-            level = np.where(sign > 0, np.floor(ticks + 1e-9), np.ceil(ticks - 1e-9)).astype(np.int64)
-            level = np.maximum(level, 1)
-        parts.append((lots * sign.astype(np.int64), np.full(len(column), 2 * number) + orders.increases, level))
+        parts.append((lots * sign.astype(np.int64), np.full(len(column), 2 * number) + orders.increases))
+    unsent = column[small & (left == np.abs(orders.lots))]
+    verdict[unsent] = Verdict.BELOW_NOTIONAL
     # Who opens the other side of a flip goes only with the whole of what closes this one.
     halted = orders.increases & np.isin(column, column[~orders.increases & (left > 0)])
     # Sells of every leg go before buys: a stable sort on "increases" keeps plan order otherwise.
@@ -329,7 +332,7 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
     order = np.argsort(increases, kind="stable")
     order = order[every[order] != 0]
     leg_numbers = np.concatenate([part[1] for part in parts]).astype(np.int64)
-    levels = np.concatenate([part[2] for part in parts])
+    level = np.concatenate(levels)
     columns = np.tile(column, len(parts))
     return Orders(
         grid,
@@ -340,8 +343,25 @@ def _place(style: ExecutionStyle, orders: Orders, quotes: Mapping[str, Quote] | 
         increases[order],
         leg_numbers[order],
         legs,
-        levels[order],
+        level[order],
     )
+
+
+def _least_worth(grid: Grid, column: NDArray[np.intp], price: Array, level: Ints) -> Array:
+    """What a lot is worth where a venue measures the least: at the mark, or at a limit that is below it."""
+    price = np.where(level > 0, np.minimum(level * grid.tick[column], price), price)
+    worth: Array = price * grid.multiplier[column] * grid.lot[column]
+    return worth
+
+
+def _levels(leg: Leg, sign: Array, tick: Array, none: Ints) -> Ints:
+    """A leg's limits in ticks, a buy's down and a sell's up; `none` where it has none."""
+    if leg.limit is None:
+        return none
+    ticks = np.asarray(leg.limit, np.float64) / tick
+    rounded: Ints = np.where(sign > 0, np.floor(ticks + 1e-9), np.ceil(ticks - 1e-9)).astype(np.int64)
+    at_least: Ints = np.maximum(rounded, 1)
+    return at_least
 
 
 def _check_legs(legs: Sequence[Leg], count: int) -> None:

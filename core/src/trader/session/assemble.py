@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trader.cycle.balancer import Balancer, OnSignal, Threshold
 from trader.cycle.coverage import Coverage
 from trader.cycle.cycle import Desk
 from trader.cycle.exits import ExitRules
-from trader.cycle.market import Market, Panel, check_bars, instant, instant64
+from trader.cycle.market import Market, Panel, check_bars, instant, instant64, sift
 from trader.cycle.pipeline import Stage
 from trader.cycle.planner import Grid
 from trader.env import World
@@ -33,6 +33,10 @@ Patience: TypeAlias = Callable[[Callable[[], Any]], Any]
 ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 SLACK = 10
+CENTURY = 3.2e9
+"""In seconds; more than that does not go into the differences of times."""
+BARS_OLD = 5
+"""Bars without one of its own after which a symbol gets no new orders."""
 
 
 def bar_length(timeframe: str) -> timedelta:
@@ -201,12 +205,11 @@ def assemble(kit: Kit, name: str, gone: Gone, *, patient: Patience = _at_once) -
         panel, _instruments(panel.symbols, lane, broker, gone, patient), _frames(feed, stages, panel, kit.world)
     )
     grid = Grid(panel.symbols, market.instruments, broker.plugin.capabilities.get("time_in_force", ()))
-    length = bar_length(settings.coverage.timeframe).total_seconds()
     desk = Desk(
         stages,
         (allocator.instance, allocator.object),
         (style.instance, style.object),
-        Coverage(np.isin(panel.symbols, list(traded)), ceil(settings.data_age_limit / length)),
+        Coverage(np.isin(panel.symbols, list(traded)), _oldest(settings)),
         grid,
         balancer=_balancer(settings),
         portfolio_rules=[(rule.instance, rule.object) for rule in rules if "PortfolioRule" in rule.has],
@@ -331,17 +334,23 @@ def _covered(settings: BookSettings, feed: Feed, lane: Lane, broker: Provided, b
     return symbols
 
 
-def _fetch(feed: Feed, symbols: Sequence[str], timeframe: str, rows: int, world: World) -> Bars:
-    """All recorded bars; of a live source the last `rows` or so."""
+def _fetch(
+    feed: Feed, symbols: Sequence[str], timeframe: str, rows: int, world: World
+) -> tuple[Bars, NDArray[np.bool_] | None]:
+    """All recorded bars; of a live source the last `rows` or so, and where it had some that are wrong."""
     start, end = ALWAYS
     if not feed.recorded:
         end = world.clock.now()
         # Nights and week-ends: five times the span, and ten days, hold the rows of any exchange's calendar.
         start = end - 5 * (rows + SLACK) * bar_length(timeframe) - timedelta(days=10)
     bars: Bars = feed.ask("bars()", feed.made.object.bars, list(symbols), timeframe, start, end)
-    check_bars(bars, feed.made.label)
+    wrong = None
+    if feed.recorded:
+        check_bars(bars, feed.made.label)
+    else:
+        bars, wrong, _ = sift(bars, feed.made.label)
     check_closed(bars, end, feed.made.label)
-    return bars
+    return bars, wrong
 
 
 def check_closed(bars: Bars, now: datetime, source: str) -> None:
@@ -351,7 +360,7 @@ def check_closed(bars: Bars, now: datetime, source: str) -> None:
 
 
 def _panel(feed: Feed, symbols: Sequence[str], gone: Gone, timeframe: str, rows: int, world: World, book: str) -> Panel:
-    bars = _fetch(feed, symbols, timeframe, rows, world)
+    bars, wrong = _fetch(feed, symbols, timeframe, rows, world)
     absent = dict.fromkeys([*bars.missing, *(symbol for symbol in symbols if symbol not in bars.symbols)])
     for symbol, close in zip(bars.symbols, bars.close.T, strict=True):
         if len(bars) and symbol in gone.held and np.isnan(close).all():
@@ -367,7 +376,7 @@ def _panel(feed: Feed, symbols: Sequence[str], gone: Gone, timeframe: str, rows:
         )
     if feed.recorded and len(bars) == 0:
         raise DataError(f"Data source '{feed.made.instance}' has no {timeframe} bars at all.", where=f"book '{book}'")
-    return Panel.of(bars, symbols, known=gone.prices())
+    return Panel.of(bars, symbols, known=gone.prices(), wrong=wrong)
 
 
 def _instruments(
@@ -410,10 +419,18 @@ def _frames(feed: Feed, stages: Sequence[Stage], panel: Panel, world: World) -> 
             for timeframe, rows in stage.strategy.timeframes.items():
                 wanted[timeframe] = max(rows, wanted.get(timeframe, 0))
     wanted.pop(panel.timeframe, None)
-    return {
-        timeframe: (Panel.of(_fetch(feed, panel.symbols, timeframe, rows, world), panel.symbols), rows)
-        for timeframe, rows in wanted.items()
-    }
+    frames = {}
+    for timeframe, rows in wanted.items():
+        bars, wrong = _fetch(feed, panel.symbols, timeframe, rows, world)
+        frames[timeframe] = (Panel.of(bars, panel.symbols, wrong=wrong), rows)
+    return frames
+
+
+def _oldest(settings: BookSettings) -> int | np.timedelta64:
+    """How old the last bar of a symbol may be: in time as it is written, else five bars, over any night and holiday."""
+    if settings.max_data_age is None:
+        return BARS_OLD
+    return np.timedelta64(round(min(settings.max_data_age, CENTURY) * 1e6), "us")
 
 
 def _balancer(settings: BookSettings) -> Balancer:

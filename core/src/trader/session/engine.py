@@ -216,6 +216,7 @@ class Engine:
         decision = decide(
             self.desk, self.market, portfolio, row,
             number=self.number + 1, cycle_id=cycle_id, stamp=stamp, mark=self.standing.marks,
+            now=None if self.recorded else self.clock.now(),
         )  # fmt: skip
         decision.notes += [
             f"{order.side} {order.quantity:f} {order.symbol} ({order.client_id}) never reached the venue: decided anew"

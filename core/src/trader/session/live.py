@@ -13,11 +13,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from trader.cycle.market import instant
 from trader.errors import IllegalTransition, StoreError, Unreachable
 from trader.model import Fill, OrderReport, Severity, Unavailable
 from trader.session import asking
 from trader.session.asking import ask
-from trader.session.bars import fetch
+from trader.session.bars import Again, fetch, overdue, promised_in
 from trader.session.connect import Connection
 from trader.session.lanes import Priority
 from trader.session.report import Report
@@ -52,6 +53,9 @@ class Runner:
         self.events: deque[Fill | OrderReport] = deque()
         self._wake = asyncio.Event()
         self._due = True
+        self._again = Again(session.world)
+        self._not_before = float("-inf")
+        """When the source has a bar that closed a moment ago."""
         self.stale = not book.met
         """Whether everything must be reconciled before the next decision."""
         self._broken = False
@@ -77,6 +81,7 @@ class Runner:
     def cycle_due(self) -> None:
         """The timetable's call."""
         self._due = True
+        self._again.triggered()
         self._wake.set()
 
     def hurry(self) -> None:
@@ -118,17 +123,23 @@ class Runner:
         self.over = True
 
     async def _rest(self) -> None:
-        waiting = self._due and self._may_decide()
+        waiting = self._ready()
         heard = self.events and self.connection.up  # a book that is given up leaves them where they are
         if self.requests or heard or waiting or self.done:
             return
         soonest = min(self._next_beat, self._next_look)
+        if self._again.at is not None:
+            soonest = min(soonest, self._again.at)
+        if self._due and self._not_before > self._now():
+            soonest = min(soonest, self._not_before)
         seconds = min(max(soonest - self._now(), 0.0), POLL_SECONDS if self._due or self.stale else 60.0)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(seconds, 0.01))
         self._wake.clear()
 
     async def _once(self) -> None:
+        if self._again.at is not None and self._now() >= self._again.at:
+            self._again.at, self._due = None, True
         if self._broken and not await self._reload():
             return
         while self.requests:
@@ -145,7 +156,7 @@ class Runner:
             await self._beat()
         if self.stale or self._now() >= self._next_look:
             await self.reconcile()
-        if self._due and self._may_decide():
+        if self._ready():
             self._due, self._deciding = False, self.engine.number
             await self._cycle()
             if self.engine.number > self._deciding:
@@ -182,6 +193,9 @@ class Runner:
     @property
     def _row(self) -> int:
         return max(self.engine.market.panel.rows - 1, 0)
+
+    def _ready(self) -> bool:
+        return self._due and self._now() >= self._not_before and self._may_decide()
 
     def _may_decide(self) -> bool:
         held = self.session.held or self.session.kill.halted is not None
@@ -252,10 +266,14 @@ class Runner:
             self.done = self.left <= 0
 
     async def _decide(self) -> bool:
-        answered = await fetch(self.session, self.book)
-        self._nothing = "no new bar to decide on" if answered else "the data source did not answer"
-        if not answered:
+        if self._just_closed():
             return False
+        trouble = await fetch(self.session, self.book)
+        self._nothing = "no new bar to decide on" if trouble is None else "the data source did not answer"
+        if trouble is not None:
+            self._again.failed(trouble)
+            return False
+        self._look_for_late()
         panel = self.engine.market.panel
         if panel.rows == 0 or self.book.next_row >= panel.rows:
             return False
@@ -271,6 +289,32 @@ class Runner:
         if report.unreached:
             self.connection.silent(report.unreached[-1])
         return True
+
+    def _just_closed(self) -> bool:
+        """Whether the newest bar closed so short a time ago that its source does not have it yet: the cycle waits for
+        it, once, and is not decided on the bar before."""
+        now, waited = self.session.world.clock.now(), self._not_before > float("-inf")
+        seconds = promised_in(self.engine.market.panel, now, self.book.parts.feed.delay)
+        if waited or seconds == 0.0:
+            self._not_before = float("-inf")
+            return False
+        self._not_before, self._due = self._now() + seconds, True
+        return True
+
+    def _look_for_late(self) -> None:
+        """Whether the newest bar is there; if not it is asked for again, and that it does not come is told."""
+        panel, feed = self.engine.market.panel, self.book.parts.feed
+        if not overdue(panel, self.session.world.clock.now(), feed.delay):
+            self._again.well()
+        elif self._again.late(panel.timeframe):
+            newest = f"{instant(panel.end[panel.rows - 1]):%Y-%m-%d %H:%M}" if panel.rows else ""
+            known = f" newer than that of {newest}" if newest else ""
+            text = (
+                f"Book '{self.book.name}': data source '{feed.made.instance}' has no {panel.timeframe} bar{known},"
+                " and one is due. Nothing is decided until it comes."
+            )
+            self.session.log.warning("bars_late", book=self.book.name, source=feed.made.instance, newest=newest)
+            self.session.alerts.raise_(Severity.WARNING, "bars_late", text, same=f"{self.book.name} {newest}")
 
     # ---- trouble ---------------------------------------------------------------------------------------------------
     def _changed(self, connected: bool, reason: str) -> None:

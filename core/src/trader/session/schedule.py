@@ -1,8 +1,9 @@
 """When cycles run on live data: triggers say when, a timetable calls.
 
 Triggers: interval (from when the session began), cron (in the person's zone), market (an exchange's open or close plus
-seconds), bar (the bar's end plus the source's delay). A trigger that fires while a cycle runs is merged into the next;
-a cycle is named by the bar that it decided on, so the same bar is never decided twice.
+seconds), bar (a bar's end). All but the interval fire later by the source's delay: what closed at that moment is there
+then. A trigger that fires while a cycle runs is merged into the next; a cycle is named by the bar that it decided on,
+so the same bar is never decided twice.
 """
 
 from __future__ import annotations
@@ -71,9 +72,9 @@ def trigger(schedule: Schedule, timeframe: str, delay: float) -> Trigger:
     if schedule.trigger == "cron":
         line = with_named_days(schedule.cron or "* * * * *")
         cron: Trigger = CronTrigger.from_crontab(line, timezone=ZoneInfo(schedule.timezone))
-        return cron
+        return Later(cron, delay)
     if schedule.trigger == "market":
-        return MarketTrigger(schedule.calendar, schedule.at, timedelta(seconds=schedule.offset_seconds))
+        return Later(MarketTrigger(schedule.calendar, schedule.at, timedelta(seconds=schedule.offset_seconds)), delay)
     if schedule.trigger == "bar":
         length = bar_length(timeframe)
         bar: Trigger = IntervalTrigger(
@@ -92,6 +93,24 @@ class Every:
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         """The next moment of the row."""
         return (previous or now) + self._interval
+
+
+class Later:
+    """Fires so many seconds after another trigger does."""
+
+    def __init__(self, trigger: Trigger, seconds: float) -> None:
+        self._trigger, self._delay = trigger, timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """APScheduler's protocol."""
+        before = None if previous is None else _moved(previous, -self._delay)
+        moment = self._trigger.get_next_fire_time(before, _moved(now, -self._delay))
+        return None if moment is None else _moved(moment, self._delay)
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """So much later in true time, also where the clocks of its zone change in between."""
+    return (moment.astimezone(UTC) + by).astimezone(moment.tzinfo)
 
 
 class MarketTrigger:

@@ -43,11 +43,6 @@ class Coverage(Table):
         json_schema_extra={"expected": "a length of bars such as 1m, 15m, 1h or 1d"},
     )
 
-    @property
-    def bar_seconds(self) -> int:
-        """The length of a bar in seconds."""
-        return int(self.timeframe[:-1]) * SECONDS[self.timeframe[-1]]
-
     @field_validator("symbols")
     @classmethod
     def _names(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
@@ -273,7 +268,10 @@ class BookSettings(Table):
     schedule: Schedule = Field(default_factory=Schedule, description="When to run.")
     reconcile: Reconcile = Field(default_factory=Reconcile, description="Comparing the journal with the venue.")
     max_data_age: float | None = Field(
-        None, gt=0, description="Seconds of market time; no new risk on older bars. Five bars unless given."
+        None,
+        gt=0,
+        description="Seconds of market time since a symbol's last bar; no new risk on older ones. Unless given, five of"
+        " the book's bars without one of its own.",
     )
 
     @field_validator("risk_rules")
@@ -283,11 +281,6 @@ class BookSettings(Table):
             if rule in (rules or ())[:number]:
                 raise ValueError(f'The risk rule "{rule}" is named twice. Name it once.')
         return rules
-
-    @property
-    def data_age_limit(self) -> float:
-        """Seconds of market time after which bars are too old for new risk."""
-        return self.max_data_age if self.max_data_age is not None else 5.0 * self.coverage.bar_seconds
 
 
 class Application(BookSettings):

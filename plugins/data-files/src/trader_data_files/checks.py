@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,21 +36,49 @@ def check_values(values: Mapping[str, Array]) -> list[Fault]:
 
 
 def check_order(time: Times, column: str) -> list[Fault]:
-    """Faults of times (rows,): each once, oldest first. Of two rows with one time the later row is the bad one."""
-    if len(time) == 0:
+    """Faults of times (rows,): each once, oldest first. The bad rows are the fewest without which that is so, later
+    ones rather than earlier ones: a single time of the far future is bad, and not the rows below it."""
+    bad = out_of_order(time)
+    if not bad.any():
         return []
-    latest = np.maximum.accumulate(time)
-    before = np.append(latest[:1] - np.timedelta64(1, "ns"), latest[:-1])
+    latest = np.maximum.accumulate(np.where(bad, time.min(), time))
+    again, early = bad & repeated(time), bad & (time <= latest)
 
     def fault(bad: Mask, expected: str, todo: str) -> Fault:
         return Fault(bad, column, expected, lambda row: str(time[row])[:19].replace("T", " "), todo)
 
-    again = repeated(time)
     faults = [
         fault(again, "each time once", "Remove the repeated rows"),
-        fault((time <= before) & ~again, "a time after the row above", "Sort the file by time, oldest first"),
+        fault(early & ~again, "a time after the row above", "Sort the file by time, oldest first"),
+        fault(bad & ~early & ~again, "a time before the row below", "Sort the file by time, oldest first"),
     ]
     return [found for found in faults if found.bad.any()]
+
+
+def out_of_order(time: Times) -> Mask:
+    """(rows,) True for the fewest rows without which the times increase."""
+    bad = np.zeros(len(time), np.bool_)
+    if (time[1:] > time[:-1]).all():
+        return bad
+    # The longest increasing row of times, found from the last one on: where two are as long, earlier rows stay.
+    ticks = (-time[::-1].astype("datetime64[ns]").astype(np.int64)).tolist()
+    least: list[int] = []
+    ends: list[int] = []
+    before = [-1] * len(ticks)
+    for row, tick in enumerate(ticks):
+        length = bisect_left(least, tick)
+        before[row] = ends[length - 1] if length else -1
+        if length == len(least):
+            least.append(tick)
+            ends.append(row)
+        else:
+            least[length], ends[length] = tick, row
+    bad[:] = True
+    row = ends[-1]
+    while row >= 0:
+        bad[len(ticks) - 1 - row] = False
+        row = before[row]
+    return bad
 
 
 def repeated(time: Times) -> Mask:

@@ -23,10 +23,11 @@ def panel(series: Sequence[Timed], timeframe: str) -> Bars:
     starts = np.concatenate([one.start for one in series])[first]
     for one in series:
         _check_grid(one, starts[np.searchsorted(ends, one.end)])
-    if not (np.diff(starts) > np.timedelta64(0, "ns")).all():
-        row = int(np.argmin(np.diff(starts) > np.timedelta64(0, "ns")))
+    apart = starts[1:] >= ends[:-1]
+    if not apart.all():
+        row = int(np.argmin(apart))
         raise DataError(
-            f"The files' bars overlap: one starts {starts[row]}, another {starts[row + 1]}, and ends later.",
+            f"The files' bars overlap: one ends {ends[row]}, and another that ends later starts {starts[row + 1]}.",
             where=series[0].rows.path,
             todo="Keep files of one market and one clock in a folder.",
         )
