@@ -33,6 +33,11 @@ class Fate:
         if self._dice.random() < 0.3:
             self._until_crash /= 50
 
+    def hurry(self, weight: float) -> None:
+        """Where it dies at all, it dies within so much."""
+        if self._life:
+            self._until_crash = min(self._until_crash, weight)
+
     def dies(self, door: str, weight: float) -> bool:
         self._world.history.doors[door] += 1
         if not self.on:

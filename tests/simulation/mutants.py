@@ -7,7 +7,7 @@ A plant changes the program's own functions while it stands; nothing else knows 
 the bugs are beside it, by what they spoil.
 """
 
-from .bugs import answers, booking, doubt, sending  # noqa: F401 - each enters its bugs
+from .bugs import answers, booking, doubt, keyboard, sending  # noqa: F401 - each enters its bugs
 from .bugs.registry import MUTANTS, Mutant, planted
 
 __all__ = ["MUTANTS", "Mutant", "planted"]

@@ -13,6 +13,7 @@ from trader.safety.stop import Trip, write_stop
 from trader.store import commands
 from trader.store.database import Store, open_store
 
+from .keyboard import Keyboard
 from .market import COARSE
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class People:
             ("lock", world.profile.locks),
         ):
             self._plan(name, rate)
+        self.keyboard = Keyboard(world, self)
 
     def _plan(self, name: str, an_hour: float) -> None:
         """So many times an hour on average, while faults are on."""
@@ -53,10 +55,12 @@ class People:
             # Half of what stops a session comes while it decides and sends: in the seconds after a bar's end.
             busy = name in ("kill", "pause", "stop", "lock") and dice.random() < 0.5
             when = moment - moment % COARSE + 1 + dice.uniform(0, 2) if busy else moment
-            world.timeline.at(when, self._doing(getattr(self, f"_{name}")), writes=writes)
+            world.timeline.at(when, self.doing(getattr(self, f"_{name}")), writes=writes)
             moment += dice.expovariate(an_hour / 3_600)
 
-    def _doing(self, act: Callable[[], None]) -> Callable[[], None]:
+    def doing(self, act: Callable[[], None]) -> Callable[[], None]:
+        """The act, when there is something to act on."""
+
         def do() -> None:
             if not self._world.venue.requests:
                 return  # what happened before the opening balance was read is in it, or a person's to explain
@@ -121,14 +125,15 @@ class People:
         self._world.note(f"store {what} {seconds:.3f}")
 
     # ---- to the session --------------------------------------------------------------------------------------------
-    def ask(self, kind: str, **args: Any) -> None:
-        """As the command line does: a row in the database."""
+    def ask(self, kind: str, **args: Any) -> int | None:
+        """As the command line does: a row in the database. Its number; None if it could not be stored."""
         try:
-            commands.ask(self.store, kind, args, by="somebody")
+            number = commands.ask(self.store, kind, args, by="somebody")
         except StoreError as error:
             self._world.note(f"ask {kind}: {error.what}")
-            return
+            return None
         self._world.note(f"ask {kind} {args}")
+        return number
 
     @property
     def store(self) -> Store:
@@ -138,7 +143,7 @@ class People:
             world.person = open_store(world.history.database, create=False, check=False, clock=world)
         return world.person
 
-    def _later(self, low: float, high: float, act: Callable[[], None]) -> None:
+    def _later(self, low: float, high: float, act: Callable[[], object]) -> None:
         self._world.timeline.at(self._world.timeline.seconds + self._dice.uniform(low, high), act, writes=True)
 
     def _kill(self) -> None:

@@ -31,6 +31,9 @@ class Process:
 
     def __init__(self, world: SimWorld, life: int) -> None:
         self.world, self.life, self.dead = world, life, False
+        self.delisted, self.renamed = world.delisted, dict(world.renamed)
+        self.listed = world.listed
+        self.former = {new: old for old, new in self.renamed.items()}
         self.stores: list[Store] = []
         self.locks: list[InstanceLock] = []
         self.lines: list[Client] = []

@@ -6,7 +6,7 @@ only shows in a run that fails seldom. Each kind of fault is on in some seeds an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
@@ -38,6 +38,17 @@ class Person:
     """`trader reconcile`."""
     stops: float = 0.0
     """`trader stop`; somebody starts it again."""
+    commands: float = 0.0
+    """Any command that there is, at any moment, right and wrong ones (`keyboard.Keyboard`)."""
+    holds: float = 0.0
+    """Chance that a process is started with --hold; released after a while."""
+    transfers: float = 0.0
+    """Money paid in or taken out."""
+    delistings: float = 0.0
+    """A symbol that neither broker nor data source names to processes that start after it, or that both name
+    otherwise."""
+    silences: float = 0.0
+    """Minutes in which the venue does not answer for cash events."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,8 @@ class Profile:
     """Seconds from one look of the session for what others ask to the next."""
     reconcile: float = 30.0
     heartbeat: float = 20.0
+    stop_orders: Literal["leave", "cancel"] = "leave"
+    stop_positions: Literal["keep", "close"] = "keep"
     person: Person = field(default_factory=Person)
 
     @classmethod
@@ -105,8 +118,8 @@ class Profile:
         return drawn(seed)
 
 
-def drawn(seed: int) -> Profile:
-    """Which faults are on, and how often they come."""
+def drawn(seed: int, *, keyboard: bool = True) -> Profile:
+    """Which faults are on, and how often they come. Without `keyboard`: as it was before there was one."""
     dice = Random(f"{seed} profile")
 
     def sometimes(chance: float, low: float, high: float) -> float:
@@ -169,7 +182,7 @@ def drawn(seed: int) -> Profile:
     )
     moved_by_others = by_hand.trades or by_hand.splits
     timeout = dice.choice([5.0, 10.0, 20.0])
-    return Profile(
+    profile = Profile(
         seed=seed,
         seconds=dice.choice([600.0, 900.0, 1_200.0, 1_500.0]),
         start_minute=dice.choice([0, 0, 0, 0, 575]),
@@ -211,4 +224,38 @@ def drawn(seed: int) -> Profile:
         reconcile=dice.choice([15.0, 30.0, 60.0]),
         heartbeat=dice.choice([15.0, 30.0]),
         person=by_hand,
+    )
+    return _at_the_keyboard(profile) if keyboard else profile
+
+
+def _at_the_keyboard(profile: Profile) -> Profile:
+    """What people do besides, in most seeds; drawn for itself, so that the rest of a seed stays what it was."""
+    dice = Random(f"{profile.seed} keyboard")
+
+    def sometimes(chance: float, low: float, high: float) -> float:
+        on, rate = dice.random() < chance, dice.uniform(low, high)
+        return rate if on else 0.0
+
+    if dice.random() < 0.25:
+        return profile
+    person = replace(
+        profile.person,
+        commands=sometimes(0.75, 20.0, 240.0),
+        holds=sometimes(0.3, 0.2, 0.7),
+        transfers=sometimes(0.4, 6.0, 40.0),
+        delistings=sometimes(0.25, 4.0, 12.0),
+        silences=sometimes(0.2, 2.0, 10.0),
+    )
+    faults = replace(
+        profile.faults,
+        cancel_rate_limited=sometimes(0.2, 0.02, 0.2),
+        cancel_failed_dropped=sometimes(0.15, 0.02, 0.15),
+        cancel_garbage=sometimes(0.15, 0.02, 0.15),
+    )
+    return replace(
+        profile,
+        person=person,
+        faults=faults,
+        stop_orders=dice.choice(["leave", "leave", "cancel"]),
+        stop_positions=dice.choice(["keep", "keep", "keep", "close"]),
     )

@@ -26,9 +26,12 @@ def rebuilt() -> tuple[dict[str, Decimal], Decimal]:
 
     The run itself is not touched: nothing is added to its history.
     """
+    from .run import _catalogue, _settings
+
     world = present().world
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rebuilt-", dir=world.folder)))
+        _settings(world)  # with the names of today
         shutil.copyfile(world.folder / "settings.toml", folder / "settings.toml")
         stack.callback(setattr, world, "history", world.history)
         stack.callback(setattr, world, "on_event", world.on_event)
@@ -44,8 +47,6 @@ def rebuilt() -> tuple[dict[str, Decimal], Decimal]:
         stack.callback(process.bury)
         presence.PRESENT[:] = [process]
         outside = replace(world.outside(process), root=folder, state=folder / "var")
-        from .run import _catalogue
-
         session = Session(load(folder / "settings.toml", environ={}), world=outside, plugins=_catalogue(world.profile))
         session.start(adopt=True)
         rows = Rows(folder / "var" / "trader.db")

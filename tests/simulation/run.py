@@ -68,6 +68,7 @@ class _Play:
         self.world, self.history, self.over = world, world.history, False
         self.unclean = False
         self.settings = _settings(world)
+        self._written = world.listed, False
         self.people = world.people = People(world)
         self.catalogue = _catalogue(world.profile)
         self._judges: list[Judge] = [on_event] if on_event is not None else []
@@ -106,8 +107,11 @@ class _Play:
         presence.PRESENT[:] = [process]
         session: Session | None = None
         try:
+            self._look_at_the_settings()
+            hold = self.people.keyboard.holds()
+            self.people.keyboard.began()
             session = Session(self.settings, world=world.outside(process), plugins=self.catalogue)
-            session.start(adopt=self.unclean)
+            session.start(adopt=self.unclean, hold=hold)
             session.run()
             how = "stop"
             self.over = world.phase == 4 and (self.history.converged or bool(self.history.why_not))
@@ -128,6 +132,14 @@ class _Play:
         world.process = None
         return how
 
+    def _look_at_the_settings(self) -> None:
+        """A person names no symbol that is gone. What a stop does with orders and positions is tried while things
+        happen: what is compared at rest must not move any more."""
+        world, calm = self.world, self.world.phase == 4
+        if (world.listed, calm) != self._written:
+            self._written = world.listed, calm
+            self.settings = _settings(world)
+
     # ---- phases ----------------------------------------------------------------------------------------------------
     def _quiet(self) -> None:
         """Phase 2: nothing new is decided, and nobody dies any more."""
@@ -142,6 +154,8 @@ class _Play:
         world = self.world
         world.phase = 4
         world.heal()
+        if (world.profile.stop_orders, world.profile.stop_positions) != ("leave", "keep"):
+            self.people.ask("stop")
         self._until = world.timeline.seconds + LIMIT
         self._calm = 0
         # What differs without a word counts when it has outlived the horizon: nobody halts it before.
@@ -263,11 +277,12 @@ def _catalogue(profile: Profile) -> Catalogue:
 def _settings(world: SimWorld) -> Settings:
     """What a person would write for this profile."""
     profile = world.profile
-    symbols = ", ".join(f'"{symbol}"' for symbol in world.market.symbols)
+    symbols = ", ".join(f'"{symbol}"' for symbol in world.listed)
     style = "" if profile.style == "market" else (
         f'[execution_styles.limit]\noffset = {profile.offset}\ntime_in_force = "{profile.time_in_force}"\n'
     )  # fmt: skip
     cap = "" if profile.cap is None else f"[risk_rules.sim_cap]\nunits = {profile.cap}\n"
+    left = ("leave", "keep") if world.phase == 4 else (profile.stop_orders, profile.stop_positions)
     path = world.folder / "settings.toml"
     path.write_text(
         f"""
@@ -284,7 +299,7 @@ schedule.trigger = "bar"
 reconcile = {{ interval_seconds = {profile.reconcile}, external = "{profile.external}" }}
 heartbeat.interval_seconds = {profile.heartbeat}
 connect = {{ tries = 40, first_seconds = 0.5, longest_seconds = 10 }}
-shutdown.grace = 20
+shutdown = {{ grace = 20, orders = "{left[0]}", positions = "{left[1]}" }}
 [brokers.sim]
 timeout = {profile.timeout}
 [data_sources.sim_bars]

@@ -21,6 +21,7 @@ from simulation.shrink import shrink, without
 from simulation.venue import SimOpinions
 from trader.orders.gate import Gate
 from trader.orders.ledger import Ledger
+from trader.session import by_hand
 from trader.session.engine import Engine
 from trader.simulation.faults import Faults
 
@@ -68,8 +69,9 @@ def regressions():
 
 @pytest.mark.parametrize(("seed", "what"), regressions())
 def test_what_was_found_once_does_not_come_back(seed, what):
-    played = play(seed)
-    assert not played.violations, f"it was: {what}\nnow: {played.violations[0]}"
+    for profile in (drawn(seed), drawn(seed, keyboard=False)):  # the older ones were found by what is drawn without it
+        played = play(seed, profile=profile)
+        assert not played.violations, f"it was: {what}\nnow: {played.violations[0]}"
 
 
 def test_the_same_seed_is_the_same_history_in_another_process():
@@ -115,9 +117,61 @@ def test_an_observer_that_raises_changes_nothing(seed, monkeypatch):
 
 
 # ---- the judges are awake ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["send_first", "lost_row", "marked_first", "fee_forgotten", "part_as_whole"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "send_first", "lost_row", "marked_first", "fee_forgotten", "part_as_whole", "pause_ignored", "hold_forgotten",
+        "flow_as_profit",
+    ],
+)  # fmt: skip
 def test_a_planted_bug_is_found(name):
     assert campaign.hunt([name], 10, workers=1)[name][0]
+
+
+TYPED = Profile(
+    seconds=600.0, style="limit", offset=-0.02, time_in_force="gtc", change=0.1, reconcile=15.0, poll=1.0, crashes=3.0,
+    person=Person(commands=600.0),
+)  # fmt: skip
+"""Orders rest far from the market, and somebody types all the time."""
+
+
+def test_a_cancel_that_is_answered_and_never_asked_for_is_found(monkeypatch):
+    async def cancel(engine, beginning, _report, _at):
+        found = [one.request.client_id for one in engine.blotter.open() if one.request.client_id.startswith(beginning)]
+        return f"{found[0]}: cancel asked for, it is cancel_sent now" if found else None
+
+    assert not run(1, profile=TYPED).violations
+    monkeypatch.setattr(by_hand, "cancel", cancel)
+    assert {one.invariant for one in run(1, profile=TYPED).violations} == {"I20"}
+
+
+def test_the_venues_word_taken_the_wrong_way_round_is_found(monkeypatch):
+    async def take(engine, symbol, *rest):
+        for one in engine.reconciler.differences:
+            if one.symbol == symbol:
+                one.expected, one.found = one.found, one.expected
+        return await real(engine, symbol, *rest)
+
+    profile = Profile(
+        seconds=600.0, change=0.9, reconcile=15.0, poll=1.0, person=Person(commands=300.0), faults=Faults(fill_lag=30.0)
+    )
+    real = by_hand.take_the_venues_word
+    assert not run(3, profile=profile).violations
+    monkeypatch.setattr(by_hand, "take_the_venues_word", take)
+    found = run(3, profile=profile).violations[0]
+    assert found.invariant == "I20" and "was adopted" in found.text
+
+
+def test_what_people_type_is_drawn_for_itself():
+    for seed in range(50):
+        with_, before = drawn(seed), drawn(seed, keyboard=False)
+        typed = dict.fromkeys(("commands", "holds", "transfers", "delistings", "silences"), 0.0)
+        cancels = dict.fromkeys(("cancel_rate_limited", "cancel_failed_dropped", "cancel_garbage"), 0.0)
+        calm = replace(
+            with_, person=replace(with_.person, **typed), faults=replace(with_.faults, **cancels),
+            stop_orders="leave", stop_positions="keep",
+        )  # fmt: skip
+        assert calm == before
 
 
 CORRECTED = Profile(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from msgspec import structs
 from trader.model import (
     Account,
     Array,
@@ -52,13 +54,15 @@ class SimBroker:
         self._process.touch()
         world = self._world
         world.feed()
+        if self._process.former:
+            args = tuple(_named(self._process.former, one) for one in args)
         try:
             answer = getattr(self._client, name)(*args)
         except Exception as error:
             world.called(name, args, repr(error))
             raise
         world.called(name, args, answer)
-        return answer
+        return _named(self._process.renamed, answer) if self._process.renamed else answer
 
     def open(self) -> Account | Unavailable:
         return self._ask("open")
@@ -73,7 +77,11 @@ class SimBroker:
         return self._ask("account")
 
     def instruments(self, symbols: Sequence[str]) -> Sequence[Instrument] | Unavailable:
-        return self._ask("instruments", symbols)
+        answer = self._ask("instruments", symbols)
+        gone = self._process.delisted
+        if gone and isinstance(answer, list | tuple):
+            return [one for one in answer if getattr(one, "symbol", None) not in gone]
+        return answer
 
     def positions(self) -> Sequence[Position] | Unavailable:
         return self._ask("positions")
@@ -88,6 +96,9 @@ class SimBroker:
         return self._ask("fills", since)
 
     def cash_events(self, since: datetime) -> Sequence[CashEvent] | Unavailable:
+        if self._world.timeline.seconds < self._world.no_events_until:
+            self._process.touch()
+            return Unavailable("server", "503 Service Unavailable")
         return self._ask("cash_events", since)
 
     def submit(self, order: OrderRequest) -> Outcome:
@@ -98,6 +109,17 @@ class SimBroker:
 
     def cancel_all(self) -> Outcome:
         return self._ask("cancel_all")
+
+
+def _named(names: dict[str, str], thing: Any) -> Any:
+    """The same with symbols under their other names."""
+    if isinstance(thing, list | tuple):
+        return type(thing)(_named(names, one) for one in thing) if type(thing) in (list, tuple) else thing
+    if isinstance(thing, str):
+        return names.get(thing, thing)
+    if getattr(thing, "symbol", None) in names:
+        return structs.replace(thing, symbol=names[thing.symbol])
+    return thing
 
 
 class SimStreamBroker(SimBroker):
@@ -117,7 +139,7 @@ class SimStreamBroker(SimBroker):
                 self._world.feed()
                 if not isinstance(event, Idle):
                     self._world.note(f"stream -> {type(event).__name__}")
-                yield event
+                yield _named(self._process.renamed, event)
         finally:
             stream.close()
 
@@ -135,13 +157,20 @@ class SimBars:
         self._process.touch()
 
     def symbols(self) -> Sequence[str]:
-        return self._world.market.symbols
+        return self._process.listed
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: datetime, end: datetime) -> Bars | Unavailable:
         self._process.touch()
         if self._world.source_is_down():
             return Unavailable("timeout", "the line is down")
-        return self._world.market.minutes(symbols, start, min(end, self._world.timeline.now))
+        process = self._process
+        gone = [symbol for symbol in symbols if symbol in process.delisted or symbol in process.renamed]
+        known = [process.former.get(symbol, symbol) for symbol in symbols if symbol not in gone]
+        bars = self._world.market.minutes(known, start, min(end, self._world.timeline.now))
+        if not gone and not process.renamed:
+            return bars
+        names = tuple(process.renamed.get(symbol, symbol) for symbol in bars.symbols)
+        return replace(bars, symbols=names, missing=(*bars.missing, *gone))
 
 
 class SimOpinions:

@@ -68,6 +68,12 @@ class SimWorld:
         """The database as other programs see it; opened when one of them needs it."""
         self.people: People | None = None
         self.phase = 1
+        self.delisted: tuple[str, ...] = ()
+        """Symbols that are named to nobody who starts from now on."""
+        self.renamed: dict[str, str] = {}
+        """Symbols that have another name for everybody who starts from now on."""
+        self.no_events_until = 0.0
+        """Until then nobody is told of cash events."""
         self.commits = 0
         self._reader: sqlite3.Connection | None = None
         self._windows: list[tuple[float, float, str]] = []
@@ -136,6 +142,13 @@ class SimWorld:
         life = self.history.lives[-1]
         life.ended, life.how = self.timeline.now, how
         self.note(f"end {how}")
+        if self.people is not None:
+            self.people.keyboard.ended()
+
+    @property
+    def listed(self) -> list[str]:
+        """What a person may name in the settings of the next process."""
+        return [self.renamed.get(symbol, symbol) for symbol in self.market.symbols if symbol not in self.delisted]
 
     # ---- what is seen ----------------------------------------------------------------------------------------------
     def note(self, text: str) -> None:
@@ -228,6 +241,7 @@ class SimWorld:
         self.faulty, self.line = False, QUIET
         self.feed()
         self.venue.heal()
+        self.no_events_until = 0.0
         self.history.healed_at = self.timeline.now
         self.note("healed")
 

@@ -348,6 +348,24 @@ def test_an_order_that_the_venue_forgot_halts_its_symbol(room):
     room.play(story)
 
 
+def test_an_order_that_the_venue_does_not_show_for_a_moment_is_not_taken_for_ended(room):
+    """A query may lag behind the acknowledgement: the order works, whatever a person says."""
+
+    async def story():
+        client_id = await room.order()
+        room.always("order", lambda real, ref: NotFound())
+        room.always("orders", lambda real: [])
+        for name in (client_id[:8], client_id):
+            with pytest.raises(TraderError, match="Nothing differs"):
+                await room.ask("reconcile", adopt=name)
+        for call in ("order", "orders"):
+            room.always(call, None)
+        await room.reconcile()
+        assert room.state(client_id) == "working" and room.blocks() == set()
+
+    room.play(story)
+
+
 def test_a_cancel_whose_answer_is_lost_on_the_way_is_asked_for_again(room):
     async def story():
         client_id = await room.order()

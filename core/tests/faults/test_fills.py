@@ -317,3 +317,29 @@ def test_F100_the_executions_of_a_share_that_was_renamed_are_not_booked_again(ro
     room.play(story)
     room.want = {}
     room.play(again)
+
+
+@pytest.mark.parametrize("policy", ["adopt", "ignore"])
+def test_F100_what_somebody_else_traded_is_not_booked_again_under_a_new_name(make_room, policy):
+    """There is no order of ours that knows it: it is known by the venue's order, and by when it was."""
+    room = make_room(reconcile=f'interval_seconds = 20, external = "{policy}"')
+
+    def renamed(real, *args):
+        return [structs.replace(one, symbol="BBB") if one.symbol == "AAA" else one for one in real(*args)]
+
+    async def story():
+        room.by_hand()
+        await room.reconcile()
+        assert len(room.fills()) == len(room.told("external_trade")) == 1
+        room.life.kill()
+
+    async def again():
+        await room.reconcile()
+        (only,) = room.fills()
+        assert only["symbol"] == "AAA" and room.held("BBB") == 0
+        assert len(room.told("external_trade")) == 1 and room.told("execution_corrected") == []
+
+    room.play(story)
+    for call in ("fills", "orders", "positions"):
+        room.always(call, renamed)
+    room.play(again)

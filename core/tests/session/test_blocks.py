@@ -3,6 +3,8 @@
 import pytest
 from dealing_room.room import TWO
 from trader.errors import TraderError
+from trader.model import Unavailable
+from trader.safety.stop import Trip, write_stop
 from trader.store import blocks
 
 
@@ -129,6 +131,24 @@ def test_after_kill_and_rearm_the_session_trades_again(room):
         assert not (room.folder / "var" / "STOP").exists()
 
     room.play(story)
+
+
+def test_a_halted_start_cancels_what_works_though_the_venue_does_not_answer_everything(room):
+    """Executions are not told for minutes: orders do not go on working for as long."""
+    working = []
+
+    def fills(real, since):
+        working.append(len(room.venue.truth_working()))
+        return Unavailable("timeout", "down") if len(working) < 12 else real(since)
+
+    async def story():
+        await room.until(lambda: [one["state"] for one in room.orders()] == ["canceled"])
+
+    room.play(room.order)
+    write_stop(room.folder / "var", Trip("fire", "anna", room.time.now()))
+    room.always("fills", fills)
+    assert room.play(story) is not None
+    assert (working[0], working[3], working[11]) == (1, 0, 0)
 
 
 def test_a_paused_book_decides_nothing_and_books_everything(room):

@@ -164,6 +164,27 @@ def test_F100_a_cold_start_is_refused_for_what_the_next_start_would_be(room, del
     assert current_epoch(room.store).number == before
 
 
+def test_F100_a_symbol_that_was_sold_may_be_left_out_of_the_settings(room):
+    """Nobody needs bars of what was held once: the next start trades the others."""
+
+    async def sold():
+        await room.hold("AAA")
+        room.want["AAA"] = 0.0
+        await room.cycle()
+        room.trade()
+        await room.reconcile()
+        assert room.held() == 0
+
+    async def after():
+        await room.order("BBB")
+        assert [one["symbol"] for one in room.orders()] == ["AAA", "AAA", "BBB"]
+
+    room.play(sold)
+    room._text = room._text.replace('"AAA", ', "")
+    room.want = {}
+    assert room.play(after) is not None
+
+
 def test_F100_a_delisted_contract_counts_by_its_multiplier_and_its_margin(make_room, delist):
     """What a unit of it is, the journal knows; a price of less than a cent is not rounded away."""
     terms = {"multiplier": Decimal(1000), "settlement": "margin", "tick": Decimal("0.00001")}

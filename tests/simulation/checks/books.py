@@ -9,7 +9,7 @@ from decimal import Decimal
 from trader.model import Fill
 
 from .case import Case, Judge
-from .rows import BookedFill
+from .rows import BookedFill, lasting
 
 ZERO = Decimal(0)
 AGAIN = timedelta(minutes=4)
@@ -45,7 +45,7 @@ class BookedOnce(Judge):
         self._positions()
 
     def _fill(self, fill: BookedFill, truth: Mapping[tuple[str, str], Sequence[Fill]]) -> None:
-        case, name = self.case, (fill.symbol, fill.execution_id)
+        case, name = self.case, (lasting(fill.symbol), fill.execution_id)
         if name in self._booked:
             case.object("I2", f"fill {fill.execution_id} of {fill.symbol} is booked twice")
         self._booked.add(name)
@@ -75,7 +75,7 @@ class BookedOnce(Judge):
     def end(self) -> None:
         sums: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
         for row in self.case.rows.fills():
-            name = (row.symbol, row.execution_id.partition("~")[0])
+            name = (lasting(row.symbol), row.execution_id.partition("~")[0])
             units, worth = sums.get(name, (ZERO, ZERO))
             sums[name] = (units + row.signed, worth + row.signed * row.price)
         for fill in self.case.watched.venue.truth_fills():
@@ -95,7 +95,9 @@ class Agrees(Judge):
         venue = self.case.watched.venue
         theirs, split = venue.truth_positions(), {each.symbol for each in venue.splits}
         # A split is no fill: until a person has looked at it, the symbol stands still and the books stay as they are.
-        left_to_people = split & self.case.rows.halted_symbols(self.case.watched.now - AGAIN)
+        # So it does where a person took the venue's word before the venue had shown all that it did.
+        taken = {lasting(fill.symbol) for fill in self.case.rows.fills() if fill.execution_id.startswith("adjustment ")}
+        left_to_people = (split | taken) & self.case.rows.halted_symbols(self.case.watched.now - AGAIN)
         for symbol in ours.keys() | theirs.keys():
             here, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
             if here != there and symbol not in left_to_people:
@@ -129,5 +131,8 @@ class Money(Judge):
         rows, truth = self.case.rows, self.case.watched.venue.truth_cash()
         apart = sum((-(fill.signed * fill.price) - fill.fee for fill in rows.fills() if fill.apart), ZERO)
         ours = (rows.cash() or ZERO) + apart
-        if ours != truth:
+        # A person took the venue's word too early: until another one looks at it, the book only reduces.
+        taken = any(event.startswith("adjustment cash ") for (event,) in rows.all("SELECT event_id FROM cash_event"))
+        left_to_people = taken and "main" in rows.blocked_books(self.case.watched.now - AGAIN)
+        if ours != truth and not left_to_people:
             self.case.object("I13", f"the books have {ours}, the venue {truth}")

@@ -15,6 +15,7 @@ from .books import Agrees, BookedOnce, Money
 from .case import Case, Judge
 from .limits import Capped, Halted, Swept
 from .orders import Conserved, Journalled, Legal, OneDecision, OneOrder
+from .promises import Adopted, Cancelled, Commands, Flows, Paused
 from .rest import Rebuilt, Replayed, Resolved
 from .watched import Violation, Watched
 
@@ -31,7 +32,7 @@ class Checks:
         self._judges: list[Judge] = [
             OneOrder(case), Journalled(case), legal, OneDecision(case, legal), Conserved(case), BookedOnce(case),
             Agrees(case), Money(case), halted, self._swept, Capped(case), Resolved(case), Replayed(case),
-            Alarmed(case), Rebuilt(case),
+            Alarmed(case), Rebuilt(case), Cancelled(case), Commands(case), Paused(case), Adopted(case), Flows(case),
         ]  # fmt: skip
 
     @property

@@ -8,7 +8,7 @@ from decimal import Decimal
 from trader.model import OrderRequest
 
 from .case import Case, Judge
-from .rows import Event, Intent
+from .rows import Event, Intent, lasting
 
 ENDED = frozenset({"denied", "not_sent", "rejected", "filled", "canceled", "expired", "absent"})
 _END = {"closing", "filled", "canceled", "expired"}
@@ -68,7 +68,7 @@ class Journalled(Judge):
 
     def _terms(self, intent: Intent, order: OrderRequest) -> None:
         sent = (order.symbol, str(order.side), order.quantity, str(order.type), order.limit_price, order.stop_price)
-        row = (intent.symbol, intent.side, intent.quantity, intent.type, intent.limit_price, intent.stop_price)
+        row = (lasting(intent.symbol), intent.side, intent.quantity, intent.type, intent.limit_price, intent.stop_price)
         if sent != row:
             self.case.object("I7", f"{order.client_id} was sent as {sent}, its row says {row}")
 

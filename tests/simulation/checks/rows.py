@@ -15,6 +15,11 @@ from typing import Any, NamedTuple
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def lasting(symbol: str) -> str:
+    """The name that a symbol had at first: the world renames by an X at the end."""
+    return symbol.removesuffix("X")
+
+
 def moment(micros: int) -> datetime:
     """Aware UTC."""
     return EPOCH + timedelta(microseconds=micros)
@@ -220,11 +225,11 @@ class Rows:
         return {symbol: units for symbol, text in found if (units := Decimal(text))}
 
     def account(self) -> dict[str, Decimal]:
-        """What the account must hold by our books: holdings, and what is kept apart."""
-        total = self.holdings()
-        for fill in self.fills():
-            if fill.apart:
-                total[fill.symbol] = total.get(fill.symbol, Decimal(0)) + fill.signed
+        """What the account must hold by our books: holdings, and what is kept apart; by the names of the beginning."""
+        total: dict[str, Decimal] = {}
+        apart = [(fill.symbol, fill.signed) for fill in self.fills() if fill.apart]
+        for symbol, units in [*self.holdings().items(), *apart]:
+            total[lasting(symbol)] = total.get(lasting(symbol), Decimal(0)) + units
         return {symbol: units for symbol, units in total.items() if units}
 
     def cash(self) -> Decimal | None:
@@ -241,7 +246,13 @@ class Rows:
         """Symbols that are halted, or were until that moment or later."""
         edge = (since - EPOCH) // timedelta(microseconds=1)
         sql = "SELECT scope FROM block WHERE level = 'halt' AND (lifted_at IS NULL OR lifted_at >= ?)"
-        return {scope.partition("/")[2] for (scope,) in self.all(sql, edge)}
+        return {lasting(scope.partition("/")[2]) for (scope,) in self.all(sql, edge)}
+
+    def blocked_books(self, since: datetime) -> set[str]:
+        """Books that are halted or may only reduce, or that were so until that moment or later."""
+        edge = (since - EPOCH) // timedelta(microseconds=1)
+        sql = "SELECT scope FROM block WHERE level <> 'pause' AND (lifted_at IS NULL OR lifted_at >= ?)"
+        return {scope for (scope,) in self.all(sql, edge) if "/" not in scope}
 
     def asked_to_halt(self) -> bool:
         """Whether the last word of people on the kill switch is that it be on, and a session said that it is. One that

@@ -165,11 +165,14 @@ class Journal(Protocol):
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
         """An order of this book by the key or an id that the venue shows, terminal or not, of any epoch."""
 
-    def former(self, key: str, /) -> bool:
+    def sent_by_another(self, key: str, /) -> bool:
         """Whether it is the key of an order that a book of another name sent to this account."""
 
     def knows(self, event: CashEvent, /) -> bool:
         """Whether it was booked before, however long ago."""
+
+    def renamed(self, fill: Fill, /) -> str | None:
+        """The other symbol that this very execution was booked under: a share may be renamed."""
 
 
 class MemoryJournal:
@@ -217,8 +220,11 @@ class MemoryJournal:
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:  # noqa: ARG002 - what is closed is forgotten
         return None
 
-    def former(self, _key: str) -> bool:
+    def sent_by_another(self, _key: str) -> bool:
         return False
 
     def knows(self, _event: CashEvent) -> bool:
         return False
+
+    def renamed(self, _fill: Fill) -> str | None:
+        return None

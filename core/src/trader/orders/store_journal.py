@@ -70,12 +70,15 @@ class StoreJournal:
     def find(self, key: str, venue_id: str | None) -> OpenOrder | None:
         return self._stored_book.find(key, venue_id)
 
-    def former(self, key: str) -> bool:
-        return self._stored_book.former(key)
+    def sent_by_another(self, key: str) -> bool:
+        return self._stored_book.sent_by_another(key)
 
     def knows(self, event: CashEvent) -> bool:
         with self._store.reading() as connection:
             return self._stored(connection, event)
+
+    def renamed(self, fill: Fill) -> str | None:
+        return self._stored_book.renamed(fill)
 
     # ---- write ------------------------------------------------------------------------------------------------------
     def decided(

@@ -172,7 +172,7 @@ class StoredBook:
             row = connection.execute(statement).first()
         return None if row is None else _open_order(row)
 
-    def former(self, key: str) -> bool:
+    def sent_by_another(self, key: str) -> bool:
         """Whether another book that had this account in its epoch sent an order of this key."""
         now = s.intent.c
         of_it = (
@@ -183,6 +183,18 @@ class StoredBook:
         same = (s.book.c.venue == self.venue, s.book.c.account == self.account, s.book.c.name != self.name)
         with self._store.reading() as connection:
             return connection.execute(of_it.where(or_(now.client_id == key, now.key == key), *same)).first() is not None
+
+    def renamed(self, fill: Fill) -> str | None:
+        """The other symbol that the same execution of the same order and moment was booked under; ids alone say little
+        where each symbol counts its own."""
+        row = s.fill.c
+        same = (row.execution_id == fill.execution_id, row.venue_id == fill.venue_id, row.time == fill.time)
+        statement = select(row.symbol).where(
+            *self._own(s.fill), *same, row.side == fill.side.value, row.symbol != fill.symbol
+        )
+        with self._store.reading() as connection:
+            found: str | None = connection.execute(statement.limit(1)).scalar()
+        return found
 
     def mine(self, table: Table, name: str = "book") -> tuple[Any, Any]:
         """The rows of this book in this epoch; `name`: the column that names the book."""

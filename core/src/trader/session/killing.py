@@ -43,6 +43,10 @@ class Sweeper:
         self.soon()
         await self._tasks[book.name]
 
+    async def once(self, book: Book) -> None:
+        """One look at one venue, and cancels for what it shows."""
+        await self._sweep(book, patience=0.0)
+
     def cancel(self) -> None:
         """The session has ended."""
         for task in self._tasks.values():

@@ -49,6 +49,8 @@ async def _meet(session: Session, book: Book, adopt: bool, cancel_open: bool) ->
         pause = next(waits, None)
         if pause is None and (session.recorded or book.engine.opened is None):
             raise Unreachable(f"The broker of book '{book.name}' does not say where the account stands.")
+        if session.kill.halted is not None:  # what works there does not wait until everything is answered
+            await session.sweep_once(book)
         if pause is None:
             book.met = False  # the book's own task goes on asking; it decides nothing until then
             return

@@ -146,10 +146,13 @@ class Reconciler:
 
     def _as_booked(self, fill: Fill, order: LiveOrder | None) -> Fill:
         """An order trades one symbol: its execution that was booked under that one is the same, whatever the symbol is
-        called now."""
-        if order is None or order.request.symbol == fill.symbol:
+        called now. Somebody else's is known by its order and its moment."""
+        if self.engine.recorded or self.engine.ledger.knows(fill):
             return fill
-        former = structs.replace(fill, symbol=order.request.symbol)
+        symbol = self.engine.journal.renamed(fill) if order is None else order.request.symbol
+        if symbol is None or symbol == fill.symbol:
+            return fill
+        former = structs.replace(fill, symbol=symbol)
         return former if self.engine.ledger.knows(former) else fill
 
     def _is_news(self, fill: Fill) -> bool:
@@ -302,8 +305,10 @@ class Reconciler:
             self.engine.halt_symbol(order.request.symbol, text)
 
     def missing(self, beginning: str) -> LiveOrder | None:
-        """The one acknowledged order of this client id, or its beginning, that the venue does not show any more."""
-        found = [client_id for client_id in self._missing if client_id.startswith(beginning)]
+        """The one acknowledged order of this client id, or its beginning, that the venue does not show any more, and
+        not for longer than a query may lag behind: one that it shows later still works there."""
+        late = self.engine.clock.monotonic() - self.engine.policy.horizon_seconds
+        found = [name for name, since in self._missing.items() if since <= late and name.startswith(beginning)]
         return self.engine.blotter.get(found[0]) if len(found) == 1 else None
 
     def _odd(self, report: Report, at: datetime) -> None:

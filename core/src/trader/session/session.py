@@ -335,6 +335,10 @@ class Session:
             self._sweeper.soon()
         return left
 
+    async def sweep_once(self, book: Book) -> None:
+        """At a start whose venue does not answer everything yet: one look, and cancels for what it shows."""
+        await self._sweeper.once(book)
+
     def panic(self, text: str) -> None:
         """A fault of the program itself: everything is halted."""
         self.log.error("assertion", text=text)

@@ -52,7 +52,8 @@ class Standing:
         self._entered: list[datetime | None] = [None] * len(panel.symbols)
         self._entering: set[int] = set()
         """Columns entered in a bar that is not marked yet: it may be a later one than was thought."""
-        self._hold(list(ledger.holdings.values()), 0)
+        # The journal names all that was ever held; what was sold and is not covered any more has no bars.
+        self._hold([held for held in ledger.holdings.values() if held.symbol in panel.column], 0)
 
     def _factor_groups(self) -> list[tuple[Decimal, NDArray[np.intp]]]:
         """Columns by tick x lot x multiplier: within a group, value is lots x ticks, whole numbers."""

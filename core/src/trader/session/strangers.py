@@ -90,7 +90,7 @@ class Strangers:
             stored = engine.journal.find(one.key, one.venue_id)
             if stored is not None:
                 self._ghost(stored.request.client_id, one, report, at)
-            elif ours(one.key) and not engine.journal.former(one.key):
+            elif ours(one.key) and not engine.journal.sent_by_another(one.key):
                 engine.panic(f"an order of ours works at the venue and has no row: {one.key} of {one.symbol}")
             elif not (engine.policy.id_policy == "none" and engine.blotter.uncertain(one.symbol)):
                 self.foreign.append(one)
