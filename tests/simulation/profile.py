@@ -252,10 +252,6 @@ def _at_the_keyboard(profile: Profile) -> Profile:
         cancel_failed_dropped=sometimes(0.15, 0.02, 0.15),
         cancel_garbage=sometimes(0.15, 0.02, 0.15),
     )
-    return replace(
-        profile,
-        person=person,
-        faults=faults,
-        stop_orders=dice.choice(["leave", "leave", "cancel"]),
-        stop_positions=dice.choice(["keep", "keep", "keep", "close"]),
-    )
+    orders, positions = dice.choice(["leave", "leave", "cancel"]), dice.choice(["keep", "keep", "keep", "close"])
+    faults = replace(faults, cancel_slow=sometimes(0.25, 0.05, 0.4))
+    return replace(profile, person=person, faults=faults, stop_orders=orders, stop_positions=positions)

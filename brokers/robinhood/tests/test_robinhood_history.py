@@ -50,6 +50,7 @@ class Story:
         self.clock, self.kit, self.asked, self._numbers = Ahead(), kit, Counter(), 0
         self.windows = []
         self.venue = kit.venue(clock=self.clock)
+        self.venue.page_size = 10
         self.venue.doorman.tokens = dict.fromkeys(self.venue.doorman.tokens, self.clock.now() + 1000 * DAY)
         self.broker = self.connect()
         authorized = self.venue.authorized
