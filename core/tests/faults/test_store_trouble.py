@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from trader.session import Session
-from trader.store import DATABASE, blocks
+from trader.store import DATABASE, blocks, commands
 
 
 def test_F58_the_disk_is_full_while_a_session_runs(room):
@@ -48,6 +48,27 @@ def test_F58_a_single_cycle_and_a_store_that_fails_for_a_moment(room, monkeypatc
     with pytest.raises(AssertionError, match="ended before the story"):
         room.play(story)
     assert len(room.orders()) == 1 == len(room.told("store_failed"))
+
+
+def test_F58_a_close_during_which_the_database_fails_is_not_done_again(room):
+    """Nobody knows yet what came of it: the person is told so, and asks again, or not."""
+
+    async def story():
+        await room.hold("AAA")
+        room.at["commit>send"] = lambda: setattr(room, "store_fails", "write")
+        number = commands.ask(room.store, "close", {"symbol": "AAA"}, by="anna")
+        await room.until(lambda: len(room.submits) == 2)
+        await room.sleep(3)
+        room.at.clear()
+        room.store_fails = ""
+        await room.until(lambda: commands.look(room.store, number).state == "refused", seconds=30)
+        assert "failed while it was done" in commands.look(room.store, number).answer
+        assert len(room.submits) == 2
+        room.trade()
+        await room.until(lambda: room.held() == 0, seconds=90)
+        room.agree()
+
+    room.play(story)
 
 
 def test_F59_the_database_cannot_be_read(room):

@@ -126,6 +126,25 @@ def test_what_is_rearmed_and_still_wrong_is_halted_again(room):
     room.play(story)
 
 
+def test_what_is_rearmed_and_still_wrong_is_not_traded_meanwhile(make_room):
+    """The person did not adopt what the venue shows: a decision for it would begin at a wrong position."""
+    room = make_room(reconcile="interval_seconds = 600")
+
+    async def story():
+        await room.hold()
+        room.venue.split("AAA", D(2))
+        await room.reconcile()
+        await room.sleep(35)
+        await room.reconcile()
+        assert room.blocks() == {("main/AAA", "halt")}
+        await room.ask("rearm", scope="main/AAA", reason="hope")
+        room.want["AAA"] = 0.2
+        await room.cycle()
+        assert len(room.submits) == 1
+
+    room.play(story)
+
+
 def test_a_difference_of_cash_lets_the_book_only_reduce(room):
     def poorer(real):
         found = real()

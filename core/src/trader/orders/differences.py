@@ -52,6 +52,7 @@ class Differences:
         self._settle = settle
         self._now: dict[str, Difference] = {}
         self._seconds = 0.0
+        self._at: datetime | None = None
 
     def __iter__(self) -> Iterator[Difference]:
         return iter(self._now.values())
@@ -66,7 +67,7 @@ class Differences:
 
     def see(self, found: Mapping[str, Pair], seconds: float, at: datetime, *, kept: Collection[str] = ()) -> None:
         """One comparison. What is gone is forgotten, unless it could not be compared (`kept`)."""
-        self._seconds = seconds
+        self._seconds, self._at = seconds, at
         for symbol in [symbol for symbol in self._now if symbol not in found and symbol not in kept]:
             del self._now[symbol]
         for symbol, (expected, there) in found.items():
@@ -88,6 +89,12 @@ class Differences:
         return ready
 
     def again(self, symbol: str) -> None:
-        """A person lifted the halt: if it still differs, it counts anew."""
+        """A person lifted the halt: while it still differs nothing is planned, and it counts anew."""
         if symbol in self._now:
-            del self._now[symbol]
+            one = self._now[symbol]
+            one.rounds, one.seconds, one.told = 0, self._seconds, False
+            one.since = self._at or one.since
+
+    def forget(self, symbol: str) -> None:
+        """It was adopted."""
+        self._now.pop(symbol, None)

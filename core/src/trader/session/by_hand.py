@@ -266,7 +266,7 @@ async def take_the_venues_word(engine: Engine, symbol: str, report: Report, row:
         side = Side.BUY if change > 0 else Side.SELL
         fill = Fill(name, "", "", symbol, side, abs(change), _without_money(engine, symbol, change), ZERO, at)
         engine.reconciler.take_over([fill], report, row)
-    engine.reconciler.differences.again(symbol)
+    engine.reconciler.differences.forget(symbol)
     return "; ".join([*texts, f"{symbol}: booked {change:+f}, as the venue says"])
 
 

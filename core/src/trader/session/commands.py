@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from trader.session.session import Session
 
 Work = Callable[["Book", Report, int, datetime], Awaitable[Any]]
+ONCE = ("close", "reconcile", "rearm", "release")
+"""They order, book, or lift what may stand again for another reason: not done a second time."""
 
 
 class Obedience:
@@ -32,6 +34,8 @@ class Obedience:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._at_work: dict[int, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()
+        """Commands during which the database failed: of those in ONCE."""
 
     async def hear(self) -> None:
         """Begin what was asked since the last time; on recorded data it is done when this returns."""
@@ -57,10 +61,14 @@ class Obedience:
         try:
             if command.kind not in answers:
                 raise UsageError(f"unknown command {command.kind!r}")
+            if command.id in self._begun:
+                raise Refused("the database failed while it was done", todo="See what came of it, then ask again.")
             text = await answers[command.kind](command)
             refused = False
-        except StoreError:
-            return  # asked again when the store is back
+        except StoreError:  # heard again when the store is back
+            if command.kind in ONCE:
+                self._begun.add(command.id)
+            return
         except TraderError as error:
             text, refused = " ".join(part for part in (error.what, error.todo) if part), True
         except Exception as error:  # noqa: BLE001 - a wish that cannot be obeyed must not be asked for again and again
