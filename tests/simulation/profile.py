@@ -15,6 +15,10 @@ from trader.simulation.faults import Faults
 from .lane import Line
 
 
+BUSY = 0.7
+"""How long a history with somebody at the keyboard is, as a share of one without."""
+
+
 @dataclass(frozen=True)
 class Person:
     """What people and other programs do, in mean times per hour of virtual time."""
@@ -254,4 +258,5 @@ def _at_the_keyboard(profile: Profile) -> Profile:
     )
     orders, positions = dice.choice(["leave", "leave", "cancel"]), dice.choice(["keep", "keep", "keep", "close"])
     faults = replace(faults, cancel_slow=sometimes(0.25, 0.05, 0.4))
-    return replace(profile, person=person, faults=faults, stop_orders=orders, stop_positions=positions)
+    seconds = profile.seconds * BUSY  # much happens in them, and a thousand histories are to take minutes
+    return replace(profile, seconds=seconds, person=person, faults=faults, stop_orders=orders, stop_positions=positions)
