@@ -14,8 +14,7 @@ from trader.simulation.faults import Faults
 
 from .lane import Line
 
-
-BUSY = 0.7
+BUSY = 0.5
 """How long a history with somebody at the keyboard is, as a share of one without."""
 
 
@@ -233,14 +232,14 @@ def drawn(seed: int, *, keyboard: bool = True) -> Profile:
 
 
 def _at_the_keyboard(profile: Profile) -> Profile:
-    """What people do besides, in most seeds; drawn for itself, so that the rest of a seed stays what it was."""
+    """What people do besides, in every second seed; drawn for itself, so that the rest of a seed stays what it was."""
     dice = Random(f"{profile.seed} keyboard")
 
     def sometimes(chance: float, low: float, high: float) -> float:
         on, rate = dice.random() < chance, dice.uniform(low, high)
         return rate if on else 0.0
 
-    if dice.random() < 0.25:
+    if dice.random() < 0.5:
         return profile
     person = replace(
         profile.person,
@@ -257,6 +256,7 @@ def _at_the_keyboard(profile: Profile) -> Profile:
         cancel_garbage=sometimes(0.15, 0.02, 0.15),
     )
     orders, positions = dice.choice(["leave", "leave", "cancel"]), dice.choice(["keep", "keep", "keep", "close"])
-    faults = replace(faults, cancel_slow=sometimes(0.25, 0.05, 0.4))
+    slow = sometimes(0.5, 0.05, 0.4)  # where requests may be late: a venue's horizon holds for these too
+    faults = replace(faults, cancel_slow=slow if faults.latest else 0.0)
     seconds = profile.seconds * BUSY  # much happens in them, and a thousand histories are to take minutes
     return replace(profile, seconds=seconds, person=person, faults=faults, stop_orders=orders, stop_positions=positions)
