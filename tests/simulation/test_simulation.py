@@ -145,11 +145,11 @@ def test_a_cancel_that_is_answered_and_never_asked_for_is_found(monkeypatch):
     assert {one.invariant for one in run(1, profile=TYPED).violations} == {"I20"}
 
 
-def test_the_venues_word_taken_the_wrong_way_round_is_found(monkeypatch):
+def test_the_venues_word_taken_at_once_and_the_wrong_way_round_is_found(monkeypatch):
     async def take(engine, symbol, *rest):
         for one in engine.reconciler.differences:
             if one.symbol == symbol:
-                one.expected, one.found = one.found, one.expected
+                one.expected, one.found, one.told = one.found, one.expected, True
         return await real(engine, symbol, *rest)
 
     profile = Profile(
@@ -166,10 +166,11 @@ def test_what_people_type_is_drawn_for_itself():
     for seed in range(50):
         with_, before = drawn(seed), drawn(seed, keyboard=False)
         typed = dict.fromkeys(("commands", "holds", "transfers", "delistings", "silences"), 0.0)
-        cancels = dict.fromkeys(("cancel_rate_limited", "cancel_failed_dropped", "cancel_garbage"), 0.0)
+        kinds = ("cancel_rate_limited", "cancel_failed_dropped", "cancel_garbage", "cancel_slow")
+        cancels = dict.fromkeys(kinds, 0.0)
         calm = replace(
             with_, person=replace(with_.person, **typed), faults=replace(with_.faults, **cancels),
-            stop_orders="leave", stop_positions="keep",
+            stop_orders="leave", stop_positions="keep", seconds=before.seconds,
         )  # fmt: skip
         assert calm == before
 
