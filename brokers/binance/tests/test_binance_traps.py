@@ -394,39 +394,37 @@ def test_F36_what_a_conditional_order_became_is_shown_by_its_own_ids(desk):
     assert heard.count(Fill) == 1
 
 
-def test_F32_a_triggered_order_is_canceled_where_it_is_now(desk):
+def triggered(desk):
+    """A conditional order whose stop was met: it works in the plain space now. (at, broker, its reference)."""
     at = desk("binance_futures")
     broker = at.broker()
     waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
     outcome = broker.submit(waits)
     at.venue.trade("BTC/USDT", 21_100.0)
-    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Accepted)
-    assert broker.order(desk.ref(waits, outcome.venue_id)).state is OrderState.CANCELED
+    return at, broker, desk.ref(waits, outcome.venue_id)
+
+
+def test_F32_a_triggered_order_is_canceled_where_it_is_now(desk):
+    _, broker, ref = triggered(desk)
+    assert isinstance(broker.cancel(ref), Accepted)
+    assert broker.order(ref).state is OrderState.CANCELED
 
 
 def test_F32_a_triggered_order_that_cannot_be_looked_up_is_not_said_to_be_gone(desk):
     """It works in the plain space: only the venue's word about that is a no."""
-    at = desk("binance_futures")
-    broker = at.broker()
-    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
-    outcome = broker.submit(waits)
-    at.venue.trade("BTC/USDT", 21_100.0)
+    at, broker, ref = triggered(desk)
     at.venue.mishap("order", Mishap.FAILED)
-    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Unknown)
+    assert isinstance(broker.cancel(ref), Unknown)
     assert [report.state for report in broker.orders()] == [OrderState.WORKING]
 
 
 def test_F22_a_triggered_order_is_canceled_while_the_venue_wants_to_be_left_alone(desk):
-    at = desk("binance_futures")
-    broker = at.broker()
-    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
-    outcome = broker.submit(waits)
-    at.venue.trade("BTC/USDT", 21_100.0)
+    _, broker, ref = triggered(desk)
     broker.shared_allowance().wait(0.5)
     assert isinstance(broker.positions(), Unavailable)
-    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Accepted)
+    assert isinstance(broker.cancel(ref), Accepted)
     SystemClock().sleep(0.6)
-    assert broker.order(desk.ref(waits, outcome.venue_id)).state is OrderState.CANCELED
+    assert broker.order(ref).state is OrderState.CANCELED
 
 
 def test_F36_what_became_of_a_conditional_order_is_no_strangers_when_it_is_triggered_between_two_questions(
@@ -477,12 +475,8 @@ def test_F39_cancel_all_leaves_no_order_that_is_triggered_meanwhile(desk, monkey
 
 def test_what_the_venue_has_forgotten_of_a_conditional_order_is_not_found(desk, monkeypatch):
     """Some days after its end the order that it became is not shown any more; that is an answer."""
-    at = desk("binance_futures")
-    broker = at.broker()
-    waits = at.request(stop_price=Decimal(21_000), limit_price=Decimal(20_500))
-    outcome = broker.submit(waits)
-    at.venue.trade("BTC/USDT", 21_100.0)
-    assert isinstance(broker.cancel(desk.ref(waits, outcome.venue_id)), Accepted)
+    _, broker, ref = triggered(desk)
+    assert isinstance(broker.cancel(ref), Accepted)
     ask = broker.rest.ask
 
     def forgotten(method, *args, **more):
@@ -490,7 +484,7 @@ def test_what_the_venue_has_forgotten_of_a_conditional_order_is_not_found(desk, 
         return gone if method == "futures_get_order" else ask(method, *args, **more)
 
     monkeypatch.setattr(broker.rest, "ask", forgotten)
-    assert isinstance(broker.order(desk.ref(waits, outcome.venue_id)), NotFound)
+    assert isinstance(broker.order(ref), NotFound)
 
 
 def test_a_trade_of_an_order_that_is_not_certain_is_no_fill_of_the_stream(desk):

@@ -120,18 +120,19 @@ def test_F100_an_open_order_in_a_delisted_symbol_counts_and_can_be_cancelled(roo
     assert room.play(after) is not None
 
 
+async def bought_and_sold(room):
+    await room.hold("AAA")
+    room.want["AAA"] = 0.0
+    await room.cycle()
+    room.trade()
+    await room.reconcile()
+    assert room.held() == 0
+
+
 def test_F100_a_symbol_that_is_named_and_not_held_refuses_the_start_without_bars(room, delist):
     """To name it is a mistake in the settings then, also where it was held once."""
 
-    async def sold():
-        await room.hold("AAA")
-        room.want["AAA"] = 0.0
-        await room.cycle()
-        room.trade()
-        await room.reconcile()
-        assert room.held() == 0
-
-    room.play(sold)
+    room.play(lambda: bought_and_sold(room))
     delist(room, "AAA", "data")
     with pytest.raises(DataError, match="has no bars of: AAA"):
         room.play()
@@ -167,19 +168,11 @@ def test_F100_a_cold_start_is_refused_for_what_the_next_start_would_be(room, del
 def test_F100_a_symbol_that_was_sold_may_be_left_out_of_the_settings(room):
     """Nobody needs bars of what was held once: the next start trades the others."""
 
-    async def sold():
-        await room.hold("AAA")
-        room.want["AAA"] = 0.0
-        await room.cycle()
-        room.trade()
-        await room.reconcile()
-        assert room.held() == 0
-
     async def after():
         await room.order("BBB")
         assert [one["symbol"] for one in room.orders()] == ["AAA", "AAA", "BBB"]
 
-    room.play(sold)
+    room.play(lambda: bought_and_sold(room))
     room._text = room._text.replace('"AAA", ', "")
     room.want = {}
     assert room.play(after) is not None

@@ -47,7 +47,7 @@ def sweep(broker: Broker, *, one_by_one: bool = False) -> Swept:
             broker.cancel(OrderRef("", each.key, each.symbol, each.venue_id))
             swept.asked += 1
         except BaseException as error:  # noqa: BLE001 - the others are asked for too
-            swept.trouble = _said(escaped(error))
+            swept.trouble = words(escaped(error))
     return swept
 
 
@@ -61,7 +61,7 @@ def _working(broker: Broker) -> list[OrderReport] | str:
             return "the venue does not say what works there: its answer is no list of orders"
         return list(shown)
     except BaseException as error:  # noqa: BLE001 - whatever it is, nobody knows
-        return _said(escaped(error))
+        return words(escaped(error))
 
 
 def _all_gone(broker: Broker) -> bool:
@@ -73,7 +73,3 @@ def _all_gone(broker: Broker) -> bool:
     except BaseException as error:  # noqa: BLE001 - they are asked for one by one then
         escaped(error)
         return False
-
-
-def _said(error: BaseException) -> str:
-    return words(error)
